@@ -1,0 +1,51 @@
+//! Docroots that are symlinks: what they lead to, a cache that remembers it safely across threads, and the atomic
+//! flip that moves them.
+//!
+//! Owns: the settings of the directives, the resolution of links, the freshness rules, the policy when resolving
+//! fails, and [`flip`]. Must not: know a web server, log, read a clock on its own (time is an argument), or contain
+//! `unsafe` outside the system calls in `sys.rs`.
+//!
+//! # The words
+//!
+//! A *docroot* is the directory that URLs are mapped into, as configured. Walking it from `/`, one meets *links*; a
+//! link leads to its *target*. The docroot with the links followed is the *resolved docroot*, and the tree that it
+//! lies in is the *release*. A *flip* replaces a link by `rename(2)`, which is atomic.
+//!
+//! # How it is used
+//!
+//! ```
+//! use docroot::{Docroot, Mode, Os};
+//! use std::time::Duration;
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let at = |name: &str| dir.path().canonicalize().unwrap().join(name);
+//! # std::fs::create_dir(at("release-1"))?;
+//! # std::fs::create_dir(at("release-2"))?;
+//! docroot::flip(&at("current"), "release-1".as_ref())?;
+//!
+//! let docroot = Docroot::new(&at("current"), Mode::Realpath)?;
+//! let request = docroot.look(&Os, Os::now(), Duration::ZERO).resolution.unwrap();
+//!
+//! docroot::flip(&at("current"), "release-2".as_ref())?;
+//!
+//! // The request in progress keeps its release; the next one gets the new release.
+//! assert_eq!(request.docroot().to_bytes(), at("release-1").as_os_str().as_encoded_bytes());
+//! let next = docroot.look(&Os, Os::now(), Duration::ZERO).resolution.unwrap();
+//! assert_eq!(next.docroot().to_bytes(), at("release-2").as_os_str().as_encoded_bytes());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod cache;
+mod flip;
+mod path;
+mod resolve;
+mod settings;
+mod sys;
+mod system;
+
+pub use cache::{Cache, Docroot, Look, News, NotAbsolute};
+pub use flip::flip;
+pub use resolve::{Failure, Link, Mode, Resolution};
+pub use settings::{Invalid, Settings, parse_every, parse_readlink, parse_switch};
+pub use sys::Os;
+pub use system::{Errno, FileId, Moment, Status, System, Timestamp};

@@ -1,0 +1,56 @@
+//! Absolute paths as bytes: components and prefixes.
+//!
+//! Owns: what it means for one path to lie under another. Must not: touch a file system.
+
+/// What of `path` follows after `prefix`, if `prefix` is `path` or one of its ancestors: empty, or beginning with `/`.
+///
+/// Components are compared whole: `/srv/app/current` is no ancestor of `/srv/app/current2`. A prefix may end in
+/// slashes, and `/` is an ancestor of everything.
+pub fn rest_under<'p>(path: &'p [u8], prefix: &[u8]) -> Option<&'p [u8]> {
+    let end = prefix.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
+    let rest = path.strip_prefix(&prefix[..end])?;
+    matches!(rest.first(), None | Some(b'/')).then_some(rest)
+}
+
+/// Splits the first component off `path`, which may begin with slashes; `None` when nothing but slashes is left.
+pub fn split_first(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    let start = path.iter().position(|&byte| byte != b'/')?;
+    let path = &path[start..];
+    let end = path.iter().position(|&byte| byte == b'/').unwrap_or(path.len());
+    Some(path.split_at(end))
+}
+
+/// Takes the last component off an absolute path that has no trailing slash; the root stays the root (empty).
+pub fn pop(path: &mut Vec<u8>) {
+    let end = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+    path.truncate(end);
+}
+
+/// Appends a component to an absolute path that has no trailing slash (the root is empty).
+pub fn push(path: &mut Vec<u8>, component: &[u8]) {
+    path.push(b'/');
+    path.extend_from_slice(component);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_end_at_components() {
+        assert_eq!(rest_under(b"/srv/app/current/x", b"/srv/app/current"), Some(&b"/x"[..]));
+        assert_eq!(rest_under(b"/srv/app/current", b"/srv/app/current"), Some(&b""[..]));
+        assert_eq!(rest_under(b"/srv/app/current2", b"/srv/app/current"), None);
+        assert_eq!(rest_under(b"/srv/app", b"/srv/app/current"), None);
+        assert_eq!(rest_under(b"/srv/app/x", b"/srv/app//"), Some(&b"/x"[..]));
+        assert_eq!(rest_under(b"/srv", b"/"), Some(&b"/srv"[..]));
+    }
+
+    #[test]
+    fn components_come_one_by_one() {
+        assert_eq!(split_first(b"//a//b"), Some((&b"a"[..], &b"//b"[..])));
+        assert_eq!(split_first(b"a"), Some((&b"a"[..], &b""[..])));
+        assert_eq!(split_first(b"//"), None);
+        assert_eq!(split_first(b""), None);
+    }
+}

@@ -1,0 +1,407 @@
+//! What a process remembers of a docroot: freshness, cost, and the policy when resolving fails.
+//!
+//! Owns: a file system in memory that counts calls, and tests that set the time. Must not: sleep, or depend on what
+//! real file systems do.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::time::Duration;
+
+use docroot::{Docroot, Errno, FileId, Look, Mode, Moment, News, Status, System, Timestamp};
+
+const MISSING: Errno = Errno(libc::ENOENT);
+const NO_LINK: Errno = Errno(libc::EINVAL);
+
+/// Links and directories by their full path. Following is the code under test's own business, except in `status`.
+#[derive(Default)]
+struct Files {
+    links: HashMap<String, String>,
+    /// Each directory, with its inode number and change time.
+    directories: HashMap<String, (u64, i64)>,
+    clock: i64,
+    calls: usize,
+}
+
+#[derive(Default)]
+struct Fake(RefCell<Files>);
+
+impl Fake {
+    /// `/srv/current -> releases/1`, with two releases, long untouched.
+    fn new() -> Self {
+        let fake = Self::default();
+        {
+            let mut files = fake.0.borrow_mut();
+            files.clock = 1_000;
+            for (inode, path) in ["/srv", "/srv/releases", "/srv/releases/1", "/srv/releases/2"].iter().enumerate() {
+                files.directories.insert((*path).to_owned(), (inode as u64, 10));
+            }
+        }
+        fake.flip("releases/1");
+        fake
+    }
+
+    fn flip(&self, text: &str) {
+        self.link("/srv/current", text);
+    }
+
+    fn link(&self, path: &str, text: &str) {
+        self.0.borrow_mut().links.insert(path.to_owned(), text.to_owned());
+    }
+
+    fn unlink(&self, path: &str) {
+        self.0.borrow_mut().links.remove(path);
+    }
+
+    fn make(&self, path: &str, inode: u64) {
+        let mut files = self.0.borrow_mut();
+        let now = files.clock;
+        files.directories.insert(path.to_owned(), (inode, now));
+    }
+
+    fn remove(&self, path: &str) {
+        self.0.borrow_mut().directories.remove(path);
+    }
+
+    /// The calls made since it was last asked.
+    fn calls(&self) -> usize {
+        std::mem::take(&mut self.0.borrow_mut().calls)
+    }
+}
+
+impl Files {
+    fn follow(&self, path: &str) -> Option<(u64, i64)> {
+        let mut path = path.to_owned();
+        for _ in 0..9 {
+            let Some((link, text)) =
+                self.links.iter().find(|(link, _)| path == **link || path.starts_with(&format!("{link}/")))
+            else {
+                return self.directories.get(&path).copied();
+            };
+            let base = if text.starts_with('/') { "" } else { &link[..=link.rfind('/').unwrap()] };
+            path = format!("{base}{text}{}", &path[link.len()..]);
+        }
+        None
+    }
+}
+
+impl System for Fake {
+    fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
+        let mut files = self.0.borrow_mut();
+        files.calls += 1;
+        let path = path.to_str().unwrap();
+        match files.links.get(path) {
+            Some(text) => Ok(text.clone().into_bytes()),
+            None if files.directories.contains_key(path) => Err(NO_LINK),
+            None => Err(MISSING),
+        }
+    }
+
+    fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
+        self.read_link(path).is_ok_and(|now| now == text)
+    }
+
+    fn status(&self, path: &CStr) -> Result<Status, Errno> {
+        let mut files = self.0.borrow_mut();
+        files.calls += 1;
+        let (inode, changed) = files.follow(path.to_str().unwrap()).ok_or(MISSING)?;
+        let changed = Timestamp { seconds: changed, nanoseconds: 0 };
+        Ok(Status { is_directory: true, id: FileId { device: 1, inode, changed } })
+    }
+
+    fn file_clock(&self) -> Timestamp {
+        Timestamp { seconds: self.0.borrow().clock, nanoseconds: 0 }
+    }
+}
+
+fn at(milliseconds: u64) -> Moment {
+    // Far from zero, so that the clock can be set back.
+    Moment::from_nanoseconds((10_000_000 + milliseconds) * 1_000_000)
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn docroot() -> Docroot {
+    Docroot::new("/srv/current".as_ref(), Mode::Realpath).unwrap()
+}
+
+fn release(look: &Look) -> &str {
+    look.resolution.as_ref().map_or("as configured", |resolution| resolution.docroot().to_str().unwrap())
+}
+
+fn is_reported(look: &Look) -> bool {
+    matches!(look.news, Some(News::Failed { report: true, .. }))
+}
+
+#[test]
+fn a_window_costs_nothing_and_ends() {
+    let (files, docroot) = (Fake::new(), docroot());
+    assert_eq!(release(&docroot.look(&files, at(0), seconds(2))), "/srv/releases/1");
+    files.calls();
+    files.flip("releases/2");
+    let look = docroot.look(&files, at(1_999), seconds(2));
+    assert_eq!((release(&look), files.calls()), ("/srv/releases/1", 0));
+    assert!(look.news.is_none());
+    assert_eq!(release(&docroot.look(&files, at(2_000), seconds(2))), "/srv/releases/2");
+}
+
+#[test]
+fn a_window_begins_when_the_look_begins() {
+    let (files, docroot) = (Fake::new(), docroot());
+    for start in [0, 500, 1_000, 1_500] {
+        docroot.look(&files, at(start), Duration::from_millis(500));
+    }
+    files.flip("releases/2");
+    assert_eq!(release(&docroot.look(&files, at(1_999), Duration::from_millis(500))), "/srv/releases/1");
+    assert_eq!(release(&docroot.look(&files, at(2_000), Duration::from_millis(500))), "/srv/releases/2");
+}
+
+#[test]
+fn without_a_window_each_look_costs_one_call_and_sees_every_flip() {
+    for (path, mode) in [
+        ("/srv/current", Mode::Realpath),
+        ("/srv/current", Mode::Readlink { from: None }),
+        ("/srv/releases/1", Mode::Realpath),
+    ] {
+        let files = Fake::new();
+        let docroot = Docroot::new(path.as_ref(), mode).unwrap();
+        docroot.look(&files, at(0), Duration::ZERO);
+        files.calls();
+        for millisecond in 1..900 {
+            docroot.look(&files, at(millisecond), Duration::ZERO);
+            assert_eq!(files.calls(), 1, "{path}");
+        }
+    }
+    let (files, docroot) = (Fake::new(), docroot());
+    for (millisecond, number) in [1, 2, 1, 2, 2, 1].into_iter().enumerate() {
+        files.flip(&format!("releases/{number}"));
+        let look = docroot.look(&files, at(millisecond as u64), Duration::ZERO);
+        assert_eq!(release(&look), format!("/srv/releases/{number}"));
+    }
+}
+
+#[test]
+fn flips_of_any_link_of_a_chain_are_seen_with_one_call() {
+    let files = Fake::new();
+    files.flip("A");
+    files.link("/srv/A", "releases/1");
+    let docroot = docroot();
+    assert_eq!(release(&docroot.look(&files, at(0), Duration::ZERO)), "/srv/releases/1");
+    files.calls();
+    docroot.look(&files, at(1), Duration::ZERO);
+    assert_eq!(files.calls(), 1);
+    files.link("/srv/A", "releases/2");
+    assert_eq!(release(&docroot.look(&files, at(2), Duration::ZERO)), "/srv/releases/2");
+}
+
+#[test]
+fn a_directory_that_takes_over_an_inode_is_not_mistaken() {
+    let files = Fake::new();
+    files.flip("A");
+    files.link("/srv/A", "releases/7");
+    // Made in this very step of the clock.
+    files.make("/srv/releases/7", 70);
+    let docroot = docroot();
+    assert_eq!(release(&docroot.look(&files, at(0), Duration::ZERO)), "/srv/releases/7");
+    // Still in the same step: gone, and its inode number given to another release.
+    files.remove("/srv/releases/7");
+    files.make("/srv/releases/8", 70);
+    files.link("/srv/A", "releases/8");
+    assert_eq!(release(&docroot.look(&files, at(1), Duration::ZERO)), "/srv/releases/8");
+    // A step later such a thing cannot happen any more, and one call is enough.
+    files.0.borrow_mut().clock += 1;
+    docroot.look(&files, at(2), Duration::ZERO);
+    files.calls();
+    docroot.look(&files, at(3), Duration::ZERO);
+    assert_eq!(files.calls(), 1);
+}
+
+#[test]
+fn what_one_call_cannot_see_is_seen_within_a_second() {
+    let (files, docroot) = (Fake::new(), docroot());
+    docroot.look(&files, at(0), Duration::ZERO);
+    // The releases move away, and a link stands in their place: the docroot's own link is as it was.
+    files.make("/data", 90);
+    files.make("/data/1", 91);
+    files.remove("/srv/releases");
+    files.link("/srv/releases", "/data");
+    docroot.look(&files, at(999), Duration::ZERO);
+    assert_eq!(release(&docroot.look(&files, at(1_000), Duration::ZERO)), "/data/1");
+}
+
+#[test]
+fn a_clock_that_steps_back_ends_the_window() {
+    let (files, docroot) = (Fake::new(), docroot());
+    docroot.look(&files, at(7_200_000), seconds(2));
+    files.flip("releases/2");
+    assert_eq!(release(&docroot.look(&files, at(3_600_000), seconds(2))), "/srv/releases/2");
+    files.calls();
+    docroot.look(&files, at(3_600_001), seconds(2));
+    assert_eq!(files.calls(), 0, "and another one begins");
+}
+
+#[test]
+fn a_look_that_began_earlier_and_ended_later_does_not_win() {
+    type OtherThread<'f> = Box<dyn FnOnce(&Fake, &Docroot) + 'f>;
+    /// While this file system resolves for one thread, another thread does a whole look.
+    struct Interleaved<'f> {
+        files: &'f Fake,
+        docroot: &'f Docroot,
+        other: RefCell<Option<OtherThread<'f>>>,
+    }
+    impl System for Interleaved<'_> {
+        fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
+            self.files.read_link(path)
+        }
+        fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
+            let has = self.files.has_text(path, text);
+            if let Some(other) = self.other.take() {
+                other(self.files, self.docroot);
+            }
+            has
+        }
+        fn status(&self, path: &CStr) -> Result<Status, Errno> {
+            let status = self.files.status(path);
+            if let Some(other) = self.other.take() {
+                other(self.files, self.docroot);
+            }
+            status
+        }
+        fn file_clock(&self) -> Timestamp {
+            self.files.file_clock()
+        }
+    }
+    let every = Duration::from_millis(100);
+    // Once when the slow thread walks, once when it only asks whether what is known still holds.
+    for warm in [false, true] {
+        let (files, docroot) = (Fake::new(), docroot());
+        if warm {
+            docroot.look(&files, at(0), every);
+        }
+        let slow = Interleaved {
+            files: &files,
+            docroot: &docroot,
+            other: RefCell::new(Some(Box::new(|files, docroot| {
+                files.flip("releases/2");
+                assert_eq!(release(&docroot.look(files, at(210), every)), "/srv/releases/2");
+            }))),
+        };
+        let look = docroot.look(&slow, at(200), every);
+        assert_eq!(release(&look), "/srv/releases/1", "what it saw was true after it began");
+        assert!(slow.other.take().is_none(), "the other thread ran");
+        assert_eq!(release(&docroot.look(&files, at(220), every)), "/srv/releases/2", "warm: {warm}");
+        // Nor did the late thread prolong anything.
+        files.flip("releases/1");
+        assert_eq!(release(&docroot.look(&files, at(310), every)), "/srv/releases/1", "warm: {warm}");
+    }
+}
+
+#[test]
+fn a_link_that_is_missing_for_a_moment_loses_no_request() {
+    let (files, docroot) = (Fake::new(), docroot());
+    docroot.look(&files, at(0), Duration::ZERO);
+    files.unlink("/srv/current");
+    let look = docroot.look(&files, at(1), Duration::ZERO);
+    assert_eq!(release(&look), "/srv/releases/1");
+    assert!(is_reported(&look));
+    files.flip("releases/2");
+    let look = docroot.look(&files, at(2), Duration::ZERO);
+    assert_eq!(release(&look), "/srv/releases/2");
+    let Some(News::Resolved { before: Some(before), recovered: true, .. }) = look.news else {
+        panic!("{:?}", look.news);
+    };
+    assert_eq!(before.docroot().to_str(), Ok("/srv/releases/1"));
+}
+
+#[test]
+fn a_deleted_release_is_not_served() {
+    let (files, docroot) = (Fake::new(), docroot());
+    docroot.look(&files, at(0), Duration::ZERO);
+    files.unlink("/srv/current");
+    files.remove("/srv/releases/1");
+    assert_eq!(release(&docroot.look(&files, at(1), Duration::ZERO)), "as configured");
+    files.make("/srv/releases/1", 1);
+    assert_eq!(release(&docroot.look(&files, at(2), Duration::ZERO)), "/srv/releases/1", "it is back");
+}
+
+#[test]
+fn a_docroot_that_never_resolved_is_left_as_configured() {
+    let (files, docroot) = (Fake::new(), docroot());
+    files.flip("releases/3");
+    let look = docroot.look(&files, at(0), Duration::ZERO);
+    assert_eq!(release(&look), "as configured");
+    let Some(News::Failed { failure, serving: None, report: true }) = look.news else {
+        panic!("{:?}", look.news);
+    };
+    assert_eq!(failure.to_string(), "/srv/releases/3: No such file or directory (os error 2)");
+}
+
+#[test]
+fn a_failure_counts_for_the_window_too() {
+    let (files, docroot) = (Fake::new(), docroot());
+    files.unlink("/srv/current");
+    docroot.look(&files, at(0), seconds(2));
+    files.calls();
+    files.flip("releases/1");
+    assert_eq!(release(&docroot.look(&files, at(1_000), seconds(2))), "as configured");
+    assert_eq!(files.calls(), 0);
+    assert_eq!(release(&docroot.look(&files, at(2_000), seconds(2))), "/srv/releases/1");
+}
+
+#[test]
+fn each_cause_is_reported_once_and_again_after_ten_seconds() {
+    let (files, docroot) = (Fake::new(), docroot());
+    files.unlink("/srv/current");
+    let reports = |files: &Fake, from: u64, to: u64| {
+        (from..to).step_by(10).filter(|&time| is_reported(&docroot.look(files, at(time), Duration::ZERO))).count()
+    };
+    assert_eq!(reports(&files, 0, 10_000), 1);
+    assert_eq!(reports(&files, 10_000, 20_000), 1);
+    files.flip("releases/3");
+    assert_eq!(reports(&files, 20_000, 29_000), 1, "another cause");
+}
+
+#[test]
+fn a_link_that_comes_and_goes_does_not_flood_the_log() {
+    let (files, docroot) = (Fake::new(), docroot());
+    let (mut failures, mut recoveries) = (0, 0);
+    for time in 0..9_000 {
+        match time % 3 {
+            0 => files.unlink("/srv/current"),
+            1 => files.flip(&format!("releases/{}", 100 + time % 60)),
+            _ => files.flip("releases/1"),
+        }
+        match docroot.look(&files, at(time), Duration::ZERO).news {
+            Some(News::Failed { report: true, .. }) => failures += 1,
+            Some(News::Resolved { recovered: true, .. }) => recoveries += 1,
+            _ => {}
+        }
+    }
+    assert_eq!(failures, 4, "of twenty causes that come in turns");
+    assert!((1..=4).contains(&recoveries), "{recoveries}: a recovery is only told when its failure was");
+}
+
+#[test]
+fn a_flip_is_told_once() {
+    let (files, docroot) = (Fake::new(), docroot());
+    let is_flip = |look: Look| matches!(look.news, Some(News::Resolved { before: Some(_), .. }));
+    assert!(!is_flip(docroot.look(&files, at(0), Duration::ZERO)), "the first look is none");
+    files.flip("releases/2");
+    assert!(is_flip(docroot.look(&files, at(1), Duration::ZERO)));
+    assert!(!is_flip(docroot.look(&files, at(2), Duration::ZERO)));
+    assert!(!is_flip(docroot.look(&files, at(1_500), Duration::ZERO)), "a walk that finds the same is none");
+}
+
+#[test]
+fn old_resolutions_stay_valid_and_leave_when_nobody_holds_them() {
+    let (files, docroot) = (Fake::new(), docroot());
+    let first = docroot.look(&files, at(0), Duration::ZERO).resolution.unwrap();
+    let witness = std::sync::Arc::downgrade(&first);
+    files.flip("releases/2");
+    docroot.look(&files, at(1), Duration::ZERO);
+    assert_eq!(first.docroot().to_str(), Ok("/srv/releases/1"));
+    drop(first);
+    assert!(witness.upgrade().is_none(), "memory does not grow with flips");
+}
