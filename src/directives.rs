@@ -1,0 +1,199 @@
+//! The directives: what httpd calls while it reads its configuration, and what they set.
+//!
+//! Owns: the table of directives, `ServerConfig`, its inheritance, and what is made of it when the configuration is
+//! complete. Must not: parse values; `docroot` knows what is valid.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::sync::Arc;
+use std::time::Duration;
+
+use apache_sys as sys;
+use docroot::{Cache, Docroot, Settings, parse_every, parse_readlink, parse_switch};
+
+use crate::guard::guard;
+use crate::httpd::{Command, Commands, Level, Pool, Server, log};
+
+/// What a server or virtual host has of this module.
+#[derive(Default)]
+pub struct ServerConfig {
+    settings: Settings,
+    site: Option<Site>,
+}
+
+impl ServerConfig {
+    /// What requests need; nothing where docroots are not resolved.
+    pub fn site(&self) -> Option<&Site> {
+        self.site.as_ref()
+    }
+}
+
+/// What requests of one server need, all of it known before the first.
+pub struct Site {
+    docroot: Arc<Docroot>,
+    /// httpd's own string of the docroot, which the address tells from any other without comparing.
+    configured: *const c_char,
+    every: Duration,
+}
+
+impl Site {
+    /// The server's docroot and what this process knows of it.
+    pub fn docroot(&self) -> &Docroot {
+        &self.docroot
+    }
+
+    /// Where httpd keeps the docroot as configured. For comparing addresses only.
+    pub fn configured(&self) -> *const c_char {
+        self.configured
+    }
+
+    /// For how long a look counts.
+    pub fn every(&self) -> Duration {
+        self.every
+    }
+}
+
+/// The directives. They are registered for every context so that a misplaced one gets our message, which says where
+/// it belongs; httpd's own says only that it is "not allowed here".
+pub static COMMANDS: Commands<4> = Commands::new([
+    Commands::take1(
+        c"RealpathEvery",
+        realpath_every,
+        c"for how long a process goes on with a docroot that it has resolved: seconds, or a time such as 500ms; 0 (the default) looks at every request. Valid in server config and virtual host",
+    ),
+    Commands::take1(
+        c"UseReadlink",
+        use_readlink,
+        c"On replaces the first symlink of a docroot by its own text, once; an absolute path does so and says where to start looking; Off (the default) resolves all symlinks. Valid in server config and virtual host",
+    ),
+    Commands::take1(
+        c"Realdoc",
+        realdoc,
+        c"On (the default) resolves docroots, Off leaves them alone. Valid in server config and virtual host",
+    ),
+    Commands::END,
+]);
+
+unsafe extern "C" fn realpath_every(
+    cmd: *mut sys::cmd_parms,
+    _section: *mut c_void,
+    value: *const c_char,
+) -> *const c_char {
+    // SAFETY: httpd calls this for its directive, which takes one argument.
+    unsafe {
+        set(cmd, value, |settings, value| {
+            settings.every = Some(parse_every(value).map_err(|invalid| invalid.to_string())?);
+            Ok(())
+        })
+    }
+}
+
+unsafe extern "C" fn use_readlink(
+    cmd: *mut sys::cmd_parms,
+    _section: *mut c_void,
+    value: *const c_char,
+) -> *const c_char {
+    // SAFETY: httpd calls this for its directive, which takes one argument.
+    unsafe {
+        set(cmd, value, |settings, value| {
+            settings.mode = Some(parse_readlink(value).map_err(|invalid| invalid.to_string())?);
+            Ok(())
+        })
+    }
+}
+
+unsafe extern "C" fn realdoc(cmd: *mut sys::cmd_parms, _section: *mut c_void, value: *const c_char) -> *const c_char {
+    // SAFETY: httpd calls this for its directive, which takes one argument.
+    unsafe {
+        set(cmd, value, |settings, value| {
+            settings.enabled = Some(parse_switch(value).map_err(|invalid| invalid.to_string())?);
+            Ok(())
+        })
+    }
+}
+
+/// Lets `change` set one value, if the directive is in a place where it may be.
+///
+/// # Safety
+/// `cmd` and `value` are what httpd hands to the function of a directive that takes one argument.
+unsafe fn set(
+    cmd: *mut sys::cmd_parms,
+    value: *const c_char,
+    change: impl FnOnce(&mut Settings, &[u8]) -> Result<(), String>,
+) -> *const c_char {
+    guard(c"mod_realdoc failed to read this directive".as_ptr(), || {
+        // SAFETY: the caller passes on what httpd guarantees to directive functions: both live for the length of the
+        // call, and `value` is a C string.
+        let (mut command, value) = unsafe { (Command::new(cmd), CStr::from_ptr(value)) };
+        let result = if command.is_in_section() {
+            Err(format!(
+                "{name}: '{}' is not valid here; {name} may stand in server config and virtual host, not in a \
+                 <Directory>, <Location>, <Files> or <If> section and not in .htaccess",
+                value.to_string_lossy(),
+                name = command.name().to_string_lossy(),
+            ))
+        } else {
+            change(&mut command.server_config().settings, value.to_bytes())
+        };
+        match result {
+            Ok(()) => std::ptr::null(),
+            Err(message) => command.pool().copy(&message),
+        }
+    })
+}
+
+/// A server has its first directive of ours.
+///
+/// # Safety
+/// httpd's `create_server_config`: `pool` lives as long as the configuration.
+pub unsafe extern "C" fn create_server_config(
+    pool: *mut sys::apr_pool_t,
+    _server: *mut sys::server_rec,
+) -> *mut c_void {
+    guard(std::ptr::null_mut(), || {
+        // SAFETY: httpd guarantees the pool.
+        let pool = unsafe { Pool::new(pool) };
+        pool.own(ServerConfig::default()).cast()
+    })
+}
+
+/// A virtual host's settings are laid over the main server's.
+///
+/// # Safety
+/// httpd's `merge_server_config`: `pool` lives as long as the configuration, and both others are what
+/// `create_server_config` or this function returned.
+pub unsafe extern "C" fn merge_server_config(
+    pool: *mut sys::apr_pool_t,
+    server: *mut c_void,
+    host: *mut c_void,
+) -> *mut c_void {
+    guard(std::ptr::null_mut(), || {
+        // SAFETY: httpd guarantees the pool, and that both point to what we made.
+        let (pool, server, host) =
+            unsafe { (Pool::new(pool), &*server.cast::<ServerConfig>(), &*host.cast::<ServerConfig>()) };
+        pool.own(ServerConfig { settings: host.settings.over(&server.settings), site: None }).cast()
+    })
+}
+
+/// Gives each server of a complete configuration what its requests will need.
+///
+/// A virtual host without any directive of ours shares the main server's `ServerConfig`, but not its docroot, so each
+/// gets one of its own.
+pub fn settle(pool: Pool<'_>, main: Server<'_>) {
+    let mut cache = Cache::default();
+    for server in main.with_virtual_hosts() {
+        let settings = server.config().map(|config| config.settings.clone()).unwrap_or_default();
+        let site = settings.enabled().then(|| site(server, &settings, &mut cache)).flatten();
+        server.set_config(pool.own(ServerConfig { settings, site }));
+    }
+}
+
+fn site(server: Server<'_>, settings: &Settings, cache: &mut Cache) -> Option<Site> {
+    let configured = server.configured_document_root()?;
+    match cache.configured(configured, &settings.mode()) {
+        Ok(docroot) => Some(Site { docroot, configured: configured.as_ptr(), every: settings.every() }),
+        Err(error) => {
+            log!(server, Level::Warning, "{}: left as configured: {error}", configured.to_string_lossy());
+            None
+        }
+    }
+}

@@ -1,0 +1,429 @@
+//! Safe wrappers of httpd's structures.
+//!
+//! Owns: nearly all the `unsafe` of this module: which pointers httpd gives, how long they live and who may write
+//! them. Must not: know why anybody asks.
+//!
+//! The lifetime of a wrapper is that of the pool that its structure lives in: `'r` of a request lasts until the pool
+//! of the request at the root of its tree is destroyed, `'s` of a server as long as the configuration.
+
+use std::cell::UnsafeCell;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr;
+
+use apache_sys as sys;
+
+use crate::directives::ServerConfig;
+use crate::guard::guard;
+use crate::pin::Tree;
+use crate::realdoc_module;
+
+/// The module record, which httpd writes to when it loads the module.
+#[repr(transparent)]
+pub struct Module(UnsafeCell<sys::module>);
+
+// SAFETY: httpd alone writes to it, when it loads the module and has one thread only; later everybody just reads.
+unsafe impl Sync for Module {}
+
+impl Module {
+    /// Wraps a record.
+    pub const fn new(record: sys::module) -> Self {
+        Self(UnsafeCell::new(record))
+    }
+
+    fn as_ptr(&self) -> *mut sys::module {
+        self.0.get()
+    }
+}
+
+/// The predecessors of a hook that must run behind httpd core's.
+pub static AFTER_CORE: Names<2> = Names([c"core.c".as_ptr(), ptr::null()]);
+
+/// A list of module names, as the functions that register hooks take it.
+pub struct Names<const N: usize>([*const c_char; N]);
+
+// SAFETY: static strings that nobody writes to.
+unsafe impl<const N: usize> Sync for Names<N> {}
+
+impl<const N: usize> Names<N> {
+    /// The list as httpd takes it.
+    pub const fn as_ptr(&self) -> *const *const c_char {
+        self.0.as_ptr()
+    }
+}
+
+/// A table of directives.
+pub struct Commands<const N: usize>([sys::command_rec; N]);
+
+// SAFETY: static strings and functions that nobody writes to.
+unsafe impl<const N: usize> Sync for Commands<N> {}
+
+impl<const N: usize> Commands<N> {
+    /// A table of these records, of which the last must be [`Commands::END`].
+    pub const fn new(records: [sys::command_rec; N]) -> Self {
+        assert!(records[N - 1].name.is_null(), "httpd reads the table up to a record without a name");
+        Self(records)
+    }
+
+    /// The table as httpd takes it.
+    pub const fn as_ptr(&self) -> *const sys::command_rec {
+        self.0.as_ptr()
+    }
+}
+
+impl Commands<0> {
+    /// The record that ends a table.
+    pub const END: sys::command_rec = sys::command_rec {
+        name: ptr::null(),
+        func: sys::cmd_func { take1: None },
+        cmd_data: ptr::null_mut(),
+        req_override: 0,
+        args_how: sys::RAW_ARGS,
+        errmsg: ptr::null(),
+    };
+
+    /// A directive with one argument.
+    pub const fn take1(name: &'static CStr, function: Take1, usage: &'static CStr) -> sys::command_rec {
+        sys::command_rec {
+            name: name.as_ptr(),
+            func: sys::cmd_func { take1: Some(function) },
+            cmd_data: ptr::null_mut(),
+            req_override: sys::RSRC_CONF | sys::ACCESS_CONF | sys::OR_ALL,
+            args_how: sys::TAKE1,
+            errmsg: usage.as_ptr(),
+        }
+    }
+}
+
+/// The function of a directive with one argument; it returns an error message or null.
+pub type Take1 = unsafe extern "C" fn(*mut sys::cmd_parms, *mut c_void, *const c_char) -> *const c_char;
+
+/// A memory pool.
+#[derive(Clone, Copy)]
+pub struct Pool<'p> {
+    raw: *mut sys::apr_pool_t,
+    life: PhantomData<&'p ()>,
+}
+
+impl<'p> Pool<'p> {
+    /// Wraps a pool.
+    ///
+    /// # Safety
+    /// The pool must live for `'p`, and be used by this thread only.
+    pub unsafe fn new(raw: *mut sys::apr_pool_t) -> Self {
+        Self { raw, life: PhantomData }
+    }
+
+    /// Moves `value` into the pool, which drops it at its end.
+    pub fn own<T>(self, value: T) -> *mut T {
+        const { assert!(align_of::<T>() <= 8, "APR aligns to 8 bytes") };
+        // SAFETY: the pool is live (whoever wrapped it). APR ends the process rather than return null, gives 8-byte
+        // alignment, and calls the cleanup once, with what was registered, before it takes the memory back.
+        unsafe {
+            let place = sys::apr_palloc(self.raw, size_of::<T>()).cast::<T>();
+            place.write(value);
+            sys::apr_pool_cleanup_register(
+                self.raw,
+                place.cast(),
+                Some(drop_in_pool::<T>),
+                Some(sys::apr_pool_cleanup_null),
+            );
+            place
+        }
+    }
+
+    /// Copies a text into the pool as a C string; a NUL in it ends it.
+    pub fn copy(self, text: &str) -> *const c_char {
+        let text = c_string(text);
+        let bytes = text.as_bytes_with_nul();
+        // SAFETY: the pool is live (whoever wrapped it) and APR gives as many bytes as were asked for.
+        unsafe {
+            let place = sys::apr_palloc(self.raw, bytes.len()).cast::<u8>();
+            place.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+            place.cast()
+        }
+    }
+}
+
+unsafe extern "C" fn drop_in_pool<T>(place: *mut c_void) -> sys::apr_status_t {
+    guard((), || {
+        // SAFETY: `Pool::own` registered this with a value of this type, and APR calls a cleanup once.
+        unsafe { place.cast::<T>().drop_in_place() };
+    });
+    sys::APR_SUCCESS
+}
+
+/// A directive that httpd is reading.
+pub struct Command<'c> {
+    raw: *mut sys::cmd_parms,
+    life: PhantomData<&'c mut ()>,
+}
+
+impl Command<'_> {
+    /// Wraps what httpd hands to a directive's function.
+    ///
+    /// # Safety
+    /// It must be just that, and be used only until that function returns.
+    pub unsafe fn new(raw: *mut sys::cmd_parms) -> Self {
+        Self { raw, life: PhantomData }
+    }
+
+    /// The pool of the configuration.
+    pub fn pool(&self) -> Pool<'_> {
+        // SAFETY: httpd sets the pool of a command, and reads a configuration in one thread.
+        unsafe { Pool::new((*self.raw).pool) }
+    }
+
+    /// The directive's name, as it is written in the configuration.
+    pub fn name(&self) -> &CStr {
+        // SAFETY: httpd sets the command that it calls the function of, and a name is a static C string.
+        unsafe { CStr::from_ptr((*(*self.raw).cmd).name) }
+    }
+
+    /// Whether the directive is in a section for a part of a server, or in `.htaccess`.
+    pub fn is_in_section(&self) -> bool {
+        let forbidden = (sys::NOT_IN_DIR_CONTEXT | sys::NOT_IN_HTACCESS).cast_unsigned();
+        // SAFETY: the command is what httpd handed over.
+        !unsafe { sys::ap_check_cmd_context(self.raw, forbidden) }.is_null()
+    }
+
+    /// What the server that the directive belongs to has of this module.
+    ///
+    /// Not for a directive in `.htaccess`, which is read while requests run.
+    pub fn server_config(&mut self) -> &mut ServerConfig {
+        // SAFETY: before it calls a directive's function, httpd has `create_server_config` make the server's
+        // configuration. Outside `.htaccess` this is done by the only thread of a process that serves nobody yet, so
+        // nobody else holds a reference.
+        unsafe {
+            let config = sys::realdoc_get_module_config((*(*self.raw).server).module_config, realdoc_module.as_ptr());
+            &mut *config.cast()
+        }
+    }
+}
+
+/// A server or virtual host.
+#[derive(Clone, Copy)]
+pub struct Server<'s> {
+    raw: *mut sys::server_rec,
+    life: PhantomData<&'s ()>,
+}
+
+impl<'s> Server<'s> {
+    /// No server in particular; for lines that concern the process.
+    pub const NONE: Self = Self { raw: ptr::null_mut(), life: PhantomData };
+
+    /// Wraps a server.
+    ///
+    /// # Safety
+    /// It must live for `'s`.
+    pub unsafe fn new(raw: *mut sys::server_rec) -> Self {
+        Self { raw, life: PhantomData }
+    }
+
+    /// This server and those behind it in httpd's list: of the main server, all.
+    pub fn with_virtual_hosts(self) -> impl Iterator<Item = Self> {
+        std::iter::successors(Some(self), |server| {
+            // SAFETY: httpd's list of servers is complete and lives as long as each of them.
+            let next = unsafe { (*server.raw).next };
+            (!next.is_null()).then_some(Self { raw: next, life: PhantomData })
+        })
+    }
+
+    /// What this server has of this module.
+    pub fn config(self) -> Option<&'s ServerConfig> {
+        // SAFETY: a server has a configuration vector, and what it has in our place is what we put there: null, or a
+        // `ServerConfig` in the pool of the configuration. Nobody changes it once there are requests.
+        unsafe {
+            let config = sys::realdoc_get_module_config((*self.raw).module_config, realdoc_module.as_ptr());
+            config.cast::<ServerConfig>().as_ref()
+        }
+    }
+
+    /// Makes `config` what this server has of this module. For the time when the configuration is being completed.
+    pub fn set_config(self, config: *mut ServerConfig) {
+        // SAFETY: a server has a configuration vector, and there is one thread while the configuration is completed.
+        unsafe {
+            sys::realdoc_set_module_config((*self.raw).module_config, realdoc_module.as_ptr(), config.cast());
+        }
+    }
+
+    /// What requests to this server need.
+    pub fn site(self) -> Option<&'s crate::directives::Site> {
+        self.config().and_then(ServerConfig::site)
+    }
+
+    /// The docroot that the configuration gives this server.
+    pub fn configured_document_root(self) -> Option<&'s CStr> {
+        // SAFETY: every server has core's configuration, and its docroot is null or a C string of the configuration.
+        unsafe {
+            let docroot = (*sys::realdoc_core_server_config(self.raw)).ap_document_root;
+            (!docroot.is_null()).then(|| CStr::from_ptr(docroot))
+        }
+    }
+}
+
+/// A request: from the network, a subrequest, or an internal redirect.
+#[derive(Clone, Copy)]
+pub struct Request<'r> {
+    raw: *mut sys::request_rec,
+    life: PhantomData<&'r ()>,
+}
+
+impl<'r> Request<'r> {
+    /// Wraps a request.
+    ///
+    /// # Safety
+    /// It must live for `'r`, have its configuration and server set, and be used by this thread only.
+    pub unsafe fn new(raw: *mut sys::request_rec) -> Self {
+        Self { raw, life: PhantomData }
+    }
+
+    /// The server that answers the request.
+    pub fn server(self) -> Server<'r> {
+        // SAFETY: a request's server is set and lives as long as the configuration.
+        unsafe { Server::new((*self.raw).server) }
+    }
+
+    /// The request that this one is a part of or a continuation of.
+    pub fn parent(self) -> Option<Self> {
+        // SAFETY: both are null or requests that outlive this one: a subrequest's pool is a child of its main
+        // request's, and a redirect shares the pool of the request before.
+        let (main, prev) = unsafe { ((*self.raw).main, (*self.raw).prev) };
+        // A redirect within a subrequest has both, and its predecessor is the nearer one.
+        let parent = if prev.is_null() { main } else { prev };
+        (!parent.is_null()).then_some(Self { raw: parent, life: PhantomData })
+    }
+
+    /// The request that came from the network.
+    pub fn root(self) -> Self {
+        std::iter::successors(Some(self), |request| request.parent()).last().unwrap_or(self)
+    }
+
+    /// Whether its docroot is the one at this address.
+    pub fn has_document_root(self, address: *const c_char) -> bool {
+        // SAFETY: a request has core's configuration from `create_request` on.
+        ptr::eq(unsafe { sys::ap_document_root(self.raw) }, address)
+    }
+
+    /// Makes `docroot` the docroot of this request alone.
+    pub fn set_document_root(self, docroot: &'r CStr) {
+        // SAFETY: a request has core's configuration from `create_request` on, which is this request's own, and the
+        // string lives as long as the request.
+        unsafe { sys::ap_set_document_root(self.raw, docroot.as_ptr()) };
+    }
+
+    /// The tree that the request belongs to, as far as it is known.
+    pub fn tree(self) -> Option<&'r Tree> {
+        // SAFETY: a request has a configuration vector, and what it has in our place is what we put there: null, or a
+        // `Tree` that lives until the pool of the root request is destroyed.
+        unsafe {
+            let tree = sys::realdoc_get_module_config((*self.raw).request_config, realdoc_module.as_ptr());
+            tree.cast::<Tree>().as_ref()
+        }
+    }
+
+    /// Makes `tree` the tree that the request belongs to.
+    pub fn set_tree(self, tree: &'r Tree) {
+        // SAFETY: a request has a configuration vector of its own; `tree` outlives the request.
+        unsafe {
+            sys::realdoc_set_module_config(
+                (*self.raw).request_config,
+                realdoc_module.as_ptr(),
+                ptr::from_ref(tree).cast_mut().cast(),
+            );
+        }
+    }
+
+    /// Starts a tree at this request, which must be the root of it. It ends with the request's pool, when the last
+    /// byte of the response is out.
+    pub fn plant(self, tree: Tree) -> &'r Tree {
+        // SAFETY: a request has a pool, which this thread may use, and which lives as long as the root request.
+        let tree = unsafe {
+            let pool = Pool::<'r>::new((*self.raw).pool);
+            &*pool.own(Planted { root: self.raw, tree })
+        };
+        self.set_tree(&tree.tree);
+        &tree.tree
+    }
+
+    /// The value of a request header, the first if there are more.
+    #[cfg(feature = "fault-injection")]
+    pub fn header(self, name: &CStr) -> Option<&'r CStr> {
+        // SAFETY: a request whose header is complete has the table, whose values live in the request's pool.
+        unsafe {
+            let value = sys::apr_table_get((*self.raw).headers_in, name.as_ptr());
+            (!value.is_null()).then(|| CStr::from_ptr(value))
+        }
+    }
+}
+
+/// A tree in the pool of its root request.
+struct Planted {
+    root: *mut sys::request_rec,
+    tree: Tree,
+}
+
+impl Drop for Planted {
+    /// Takes back what points into the tree. A cleanup of another module, registered before the request's header was
+    /// complete, runs later than this one and may still look at the requests.
+    fn drop(&mut self) {
+        let mut request = self.root;
+        while !request.is_null() {
+            // SAFETY: the root request and those that it was redirected to live in the pool that is being destroyed,
+            // which runs its cleanups before it takes any memory back. (Subrequests live in child pools, which are
+            // gone by now.)
+            unsafe {
+                sys::ap_set_document_root(request, ptr::null());
+                sys::realdoc_set_module_config((*request).request_config, realdoc_module.as_ptr(), ptr::null_mut());
+                request = (*request).next;
+            }
+        }
+    }
+}
+
+/// How bad a line is.
+#[derive(Clone, Copy)]
+#[repr(i32)]
+pub enum Level {
+    /// A bug of ours.
+    Critical = sys::APLOG_CRIT,
+    /// Requests do not get what they should.
+    Error = sys::APLOG_ERR,
+    /// The configuration asks for something that cannot be.
+    Warning = sys::APLOG_WARNING,
+    /// Good to know.
+    Notice = sys::APLOG_NOTICE,
+    /// A flip.
+    Info = sys::APLOG_INFO,
+    /// Each resolution.
+    Debug = sys::APLOG_DEBUG,
+}
+
+/// Writes a line to the error log of a [`Server`], formatted only if the server's `LogLevel` lets it through.
+macro_rules! log {
+    ($server:expr, $level:expr, $($text:tt)+) => {
+        $crate::httpd::write_log($server, $level, concat!(file!(), "\0"), line!(), format_args!($($text)+))
+    };
+}
+pub(crate) use log;
+
+/// The function behind [`log!`].
+pub fn write_log(server: Server<'_>, level: Level, file: &'static str, line: u32, text: fmt::Arguments<'_>) {
+    let module = realdoc_module.as_ptr();
+    // SAFETY: the server is null or live, and the module record is ours.
+    if unsafe { sys::realdoc_logs_level(server.raw, module, level as c_int) } == 0 {
+        return;
+    }
+    let text = c_string(&text.to_string());
+    // SAFETY: as above; `file` ends in NUL (the macro's doing), and `text` is a C string that httpd copies.
+    unsafe {
+        sys::realdoc_log(file.as_ptr().cast(), line as c_int, module, level as c_int, server.raw, text.as_ptr());
+    }
+}
+
+/// The text up to its first NUL.
+fn c_string(text: &str) -> CString {
+    let text = text.split('\0').next().unwrap_or_default();
+    CString::new(text).unwrap_or_default()
+}

@@ -1,0 +1,93 @@
+//! mod_realdoc: keeps every request on the release that its docroot symlink led to when the request began.
+//!
+//! Owns: the module record that httpd loads, and the list of hooks. Must not: contain logic. What a docroot leads to
+//! is the business of the `docroot` crate, which knows no httpd; `pin` decides what a request gets of it.
+//!
+//! # The life of a request
+//!
+//! 1. httpd has read a request's header and chosen its virtual host. `post_read_request` looks where the docroot
+//!    leads ([`docroot::Docroot::look`]), keeps the answer for the request (the *pin*) and makes it the request's own
+//!    docroot with `ap_set_document_root`. Nothing that threads share is written for it.
+//! 2. httpd and its modules map the URL below that docroot: `r->filename`, `DOCUMENT_ROOT`, `.htaccess`, PHP.
+//! 3. Every subrequest and internal redirect starts out with an empty configuration of its own; `create_request` gives
+//!    it the pin of the request that it came from.
+//! 4. The pin is let go when the pool of the main request is destroyed, after the last byte of the response.
+//!
+//! # Where things are
+//!
+//! | file | what |
+//! |---|---|
+//! | `hooks` | the functions that httpd calls at run time: guard, wrap, call, map |
+//! | `directives` | the functions that httpd calls while it reads its configuration, and what they set |
+//! | `pin` | what a request tree holds on to |
+//! | `httpd` | safe wrappers of httpd's structures |
+//! | `guard` | the wall that stops a panic |
+
+mod directives;
+#[cfg(feature = "fault-injection")]
+mod fault;
+mod guard;
+mod hooks;
+mod httpd;
+mod pin;
+
+use std::mem::MaybeUninit;
+
+use apache_sys as sys;
+
+/// Registers the hooks; httpd calls it once each time it has loaded the module.
+///
+/// # Safety
+/// Only httpd calls it, while it reads its configuration in its only thread.
+unsafe extern "C" fn register_hooks(_pool: *mut sys::apr_pool_t) {
+    guard::install();
+    // SAFETY: httpd's registration functions, called when httpd asks for it. The predecessor list is static and ends
+    // in a null pointer, the functions are static, and all have the signature of their hook.
+    unsafe {
+        // Behind core's, which makes the configuration that the docroot is kept in; nothing else matters, because the
+        // request has no URL yet.
+        sys::ap_hook_create_request(
+            Some(hooks::create_request),
+            httpd::AFTER_CORE.as_ptr(),
+            std::ptr::null(),
+            sys::APR_HOOK_MIDDLE,
+        );
+        // Ahead of everything that may look at the docroot: mod_setenvif and mod_headers do in this hook. As late as
+        // that is, the virtual host is settled, and the header was complete before.
+        sys::ap_hook_post_read_request(
+            Some(hooks::post_read_request),
+            std::ptr::null(),
+            std::ptr::null(),
+            sys::APR_HOOK_REALLY_FIRST,
+        );
+        // When all virtual hosts are merged, behind modules that still set docroots or add hosts.
+        sys::ap_hook_post_config(Some(hooks::post_config), std::ptr::null(), std::ptr::null(), sys::APR_HOOK_LAST);
+    }
+}
+
+/// The symbol that `LoadModule realdoc_module` looks for.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals, reason = "the name is httpd's convention and part of existing configurations")]
+pub static realdoc_module: httpd::Module = httpd::Module::new(sys::module {
+    // The module API that the headers are of; httpd 2.4 loads no other.
+    version: sys::MODULE_MAGIC_NUMBER_MAJOR,
+    minor_version: sys::MODULE_MAGIC_NUMBER_MINOR,
+    // Where this module's entry is in every configuration vector; httpd numbers modules when it loads them.
+    module_index: -1,
+    // What `<IfModule mod_realdoc.c>` asks for. The C module is called so, and configurations out there rely on it.
+    name: c"mod_realdoc.c".as_ptr(),
+    magic: sys::MODULE_MAGIC_COOKIE as _,
+    // Nothing is configured by directory: which release a request gets must be settled before there is a path.
+    create_dir_config: None,
+    merge_dir_config: None,
+    // One `ServerConfig` for each server that has a directive of ours; a virtual host's is merged over the main one.
+    create_server_config: Some(directives::create_server_config),
+    merge_server_config: Some(directives::merge_server_config),
+    // The directives.
+    cmds: directives::COMMANDS.as_ptr(),
+    // The hooks.
+    register_hooks: Some(register_hooks),
+    // What httpd fills in when it loads the module, and for other kinds of module.
+    // SAFETY: plain C data, for which all zeroes (null, none) is what `STANDARD20_MODULE_STUFF` has there.
+    ..unsafe { MaybeUninit::zeroed().assume_init() }
+});
