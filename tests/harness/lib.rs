@@ -1,0 +1,39 @@
+//! The harness of the server tests and of the demo: private httpd and php-fpm processes, sites whose releases
+//! flip, load on them, and the verdict on every response.
+//!
+//! Owns: how a test gets a server, traffic and an answer. Must not: hold a test or an expectation about one feature.
+//!
+//! Rules that every part keeps:
+//! - a test owns its directory, its ports and its processes, and leaves nothing behind;
+//! - nothing waits for time to pass, only for a state, with a deadline;
+//! - a server that crashed or logged an undeclared error fails its test, whatever the responses were;
+//! - a real part that is not installed fails the test and names the package, it never skips it.
+
+pub mod client;
+pub mod config;
+pub mod error_log;
+pub mod flipper;
+pub mod fpm;
+pub mod httpd;
+pub mod installation;
+pub mod load;
+pub mod module;
+pub mod mpm;
+pub mod page;
+pub mod process;
+pub mod raw;
+pub mod readiness;
+pub mod release;
+pub mod site;
+
+pub use client::{Client, Protocol, Response};
+pub use config::Config;
+pub use flipper::{FlipMode, Flipper};
+pub use fpm::Fpm;
+pub use httpd::{Httpd, Refusal};
+pub use load::{Load, Tally};
+pub use module::Module;
+pub use mpm::Mpm;
+pub use page::{Page, Verdict};
+pub use release::Release;
+pub use site::Site;

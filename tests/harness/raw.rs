@@ -1,0 +1,120 @@
+//! Requests as bytes, for what no decent client sends: halves of a header, odd request lines, forged hosts.
+//!
+//! Owns: one TCP connection, byte by byte. Must not: hide anything that was sent or received.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// An open connection.
+#[derive(Debug)]
+pub struct Raw {
+    stream: BufReader<TcpStream>,
+}
+
+/// A response, split at the empty line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawResponse {
+    /// Status line and header, without `Date`.
+    pub head: String,
+    /// The body.
+    pub body: String,
+}
+
+impl RawResponse {
+    /// The status.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.head.split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a status line")
+    }
+}
+
+impl Raw {
+    /// Connects to a port of 127.0.0.1.
+    ///
+    /// # Panics
+    /// If nobody listens there.
+    #[must_use]
+    pub fn connect(port: u16) -> Self {
+        Self::connect_to(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    /// Connects to an address.
+    ///
+    /// # Panics
+    /// If nobody listens there.
+    #[must_use]
+    pub fn connect_to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        stream.set_read_timeout(Some(ANSWERS_WITHIN)).expect("a timeout");
+        stream.set_nodelay(true).expect("TCP_NODELAY");
+        Self { stream: BufReader::new(stream) }
+    }
+
+    /// Sends bytes, now.
+    ///
+    /// # Panics
+    /// If the connection is gone.
+    pub fn send(&mut self, bytes: &str) {
+        self.stream.get_mut().write_all(bytes.as_bytes()).expect("an open connection");
+    }
+
+    /// Sends a GET of `path` from `host` that leaves the connection open.
+    pub fn send_get(&mut self, host: &str, path: &str) {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+    }
+
+    /// Receives one response with a `Content-Length`, as plain files have.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn receive(&mut self) -> RawResponse {
+        let head = self.head().expect("a response");
+        let length = head
+            .lines()
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok())
+            .unwrap_or_else(|| panic!("no Content-Length in {head}"));
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).expect("a complete body");
+        RawResponse { head: without_date(&head), body: String::from_utf8_lossy(&body).into_owned() }
+    }
+
+    /// Receives one response up to the end of the connection, its body as it was on the wire.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn receive_to_end(mut self) -> RawResponse {
+        let head = self.head().expect("a response");
+        let mut body = Vec::new();
+        self.stream.read_to_end(&mut body).expect("a body");
+        RawResponse { head: without_date(&head), body: String::from_utf8_lossy(&body).into_owned() }
+    }
+
+    fn head(&mut self) -> io::Result<String> {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if self.stream.read_line(&mut head)? == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("cut header: {head:?}")));
+            }
+        }
+        Ok(head)
+    }
+}
+
+fn without_date(head: &str) -> String {
+    head.lines().filter(|line| !line.starts_with("Date:")).map(|line| format!("{line}\n")).collect()
+}
+
+/// Sends one request, which must ask for `Connection: close`, and receives all there is.
+#[must_use]
+pub fn exchange(port: u16, request: &str) -> RawResponse {
+    let mut connection = Raw::connect(port);
+    connection.send(request);
+    connection.receive_to_end()
+}

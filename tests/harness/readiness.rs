@@ -1,0 +1,27 @@
+//! Bounded polls: the one place where a test may wait.
+//!
+//! Owns: waiting for a state, with a deadline. Must not: wait for time itself to pass.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+const POLL_EVERY: Duration = Duration::from_millis(5);
+
+/// Asks `probe` again and again until it answers with something, at most for `within`.
+pub fn poll<T>(within: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(found) = probe() {
+            return Some(found);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        thread::sleep(POLL_EVERY);
+    }
+}
+
+/// Like [`poll`], for a probe that only says yes or no.
+pub fn becomes_true(within: Duration, mut probe: impl FnMut() -> bool) -> bool {
+    poll(within, || probe().then_some(())).is_some()
+}

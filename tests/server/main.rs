@@ -1,0 +1,23 @@
+//! The server tests: a real httpd, real files, real traffic on loopback.
+//!
+//! Owns: which subjects are tested. Must not: hold a test itself.
+//!
+//! `cargo test -p realdoc-tests --test server ssi::event` runs one test on one MPM.
+
+mod artefact;
+mod control;
+mod directives;
+mod failures;
+mod freshness;
+mod hosts;
+mod http2;
+mod layouts;
+mod memory;
+mod negotiation;
+mod panics;
+mod php;
+mod redirects;
+mod refused;
+mod restart;
+mod ssi;
+mod without_files;
