@@ -131,7 +131,7 @@ ready-demo ready-test ready-check:
 	@.ci/deps for $(@:ready-%=%)
 
 demo: ready-demo build ## Show the problem and the cure: a private httpd under load while its docroot flips
-	@$(CARGO) run --release $(CARGOFLAGS) -p realdoc-tests --bin demo
+	@$(CARGO) run $(CARGOFLAGS) -p realdoc-tests --bin demo
 
 test: ready-test build ## Run all tests: unit tests, and real servers on prefork, worker and event
 	@$(CARGO) test --workspace $(CARGOFLAGS)
