@@ -10,9 +10,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use lru::LruCache;
+use parking_lot::{Mutex, RwLock};
+use smallvec::SmallVec;
 
-use crate::resolve::{Failure, Mode, Resolution, resolve};
+use crate::resolve::{Failure, Mode, Resolution, Rules, resolve};
 use crate::system::{Moment, System};
 
 /// A look with one system call cannot see everything (a renamed ancestor, say); a whole walk at least this often can.
@@ -21,26 +23,125 @@ const WALK_EVERY: Duration = Duration::from_secs(1);
 const REMIND_EVERY: Duration = Duration::from_secs(10);
 /// How many causes are told apart for that; of more at once, only so many are reported.
 const CAUSES_MAX: usize = 4;
+/// How many docroots that only requests know are remembered; beyond, the one that was used least lately is forgotten.
+pub const COMPUTED_MAX: usize = 4096;
 
-/// Keyed by docroot and mode: two virtual hosts with the same docroot share what is known of it.
-#[derive(Debug, Default)]
+/// The docroots that a process knows, keyed by path and rules: two virtual hosts with the same docroot share what is
+/// known of it. Never keyed by a name that a client sent.
 pub struct Cache {
-    configured: HashMap<(CString, Mode), Arc<Docroot>>,
+    rules: Vec<Arc<Rules>>,
+    configured: Vec<Arc<Docroot>>,
+    /// Where in `configured` a docroot is. Needed only while the configuration is being read.
+    places: HashMap<(CString, usize), usize>,
+    computed: Mutex<LruCache<Box<[u8]>, Arc<Docroot>>>,
+    /// When the refusal of a computed docroot was last reported.
+    refusal_reported: Mutex<Option<Moment>>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            rules: Vec::new(),
+            configured: Vec::new(),
+            places: HashMap::new(),
+            // It grows as it is used, most servers compute no docroot. `computed` keeps it bounded.
+            computed: Mutex::new(LruCache::unbounded()),
+            refusal_reported: Mutex::default(),
+        }
+    }
 }
 
 impl Cache {
+    /// A number for rules, the same for the same.
+    pub fn rules(&mut self, rules: &Rules) -> usize {
+        self.rules.iter().position(|known| **known == *rules).unwrap_or_else(|| {
+            self.rules.push(Arc::new(rules.clone()));
+            self.rules.len() - 1
+        })
+    }
+
     /// The entry of a docroot that the configuration names, made at its first mention.
     ///
     /// # Errors
     /// [`NotAbsolute`] if `docroot` is no absolute path.
-    pub fn configured(&mut self, docroot: &CStr, mode: &Mode) -> Result<Arc<Docroot>, NotAbsolute> {
-        let key = (docroot.to_owned(), mode.clone());
-        if let Some(known) = self.configured.get(&key) {
-            return Ok(Arc::clone(known));
+    pub fn configured(&mut self, docroot: &CStr, rules: usize) -> Result<Arc<Docroot>, NotAbsolute> {
+        let key = (docroot.to_owned(), rules);
+        if let Some(&place) = self.places.get(&key) {
+            return Ok(Arc::clone(&self.configured[place]));
         }
-        let new = Arc::new(Docroot::at(docroot, mode.clone())?);
-        self.configured.insert(key, Arc::clone(&new));
+        let new = Arc::new(Docroot::at(docroot, Arc::clone(&self.rules[rules]))?);
+        self.places.insert(key, self.configured.len());
+        self.configured.push(Arc::clone(&new));
         Ok(new)
+    }
+
+    /// Ends the time of [`Cache::configured`], and gives back the memory that it needed.
+    pub fn settle(&mut self) {
+        self.places = HashMap::new();
+        self.configured.shrink_to_fit();
+    }
+
+    /// All docroots that the configuration names, in the order of their first mention.
+    pub fn all_configured(&self) -> &[Arc<Docroot>] {
+        &self.configured
+    }
+
+    /// How many docroots are remembered that only requests know.
+    pub fn computed_len(&self) -> usize {
+        self.computed.lock().len()
+    }
+
+    /// A look at a docroot that only a request knows, by the rules of this number. It is remembered only if it
+    /// resolves, so that host names which lead nowhere cost no memory. Returns the docroot that was looked at, too.
+    ///
+    /// # Errors
+    /// [`NotAbsolute`] if `docroot` is no absolute path.
+    pub fn computed(
+        &self,
+        docroot: &CStr,
+        rules: usize,
+        system: &impl System,
+        now: Moment,
+        every: Duration,
+    ) -> Result<(Arc<Docroot>, Look), NotAbsolute> {
+        let mut key: SmallVec<[u8; 256]> = SmallVec::from_slice(&rules.to_ne_bytes());
+        key.extend_from_slice(docroot.to_bytes());
+        let known = self.computed.lock().get(&key[..]).map(Arc::clone);
+        if let Some(known) = known {
+            let look = known.look(system, now, every);
+            return Ok((known, look));
+        }
+        let new = Arc::new(Docroot::at(docroot, Arc::clone(&self.rules[rules]))?);
+        let mut look = new.look(system, now, every);
+        if look.answer.resolved().is_none() {
+            if let Some(News::Failed { failure, report, .. }) = &mut look.news {
+                *report = self.is_worth_reporting(failure, now);
+            }
+            return Ok((new, look));
+        }
+        let mut computed = self.computed.lock();
+        // Another thread may have been faster; what it knows of failures and flips must not be lost.
+        let known = Arc::clone(computed.get_or_insert(Box::from(&key[..]), || new));
+        while computed.len() > COMPUTED_MAX {
+            computed.pop_lru();
+        }
+        Ok((known, look))
+    }
+}
+
+impl Cache {
+    /// A docroot without an entry cannot remember what was reported of it, and clients choose its name. That it does
+    /// not exist is no error of the server; that it was refused is one, and told now and then.
+    fn is_worth_reporting(&self, failure: &Failure, now: Moment) -> bool {
+        if failure.errno().is_some() {
+            return false;
+        }
+        let mut reported = self.refusal_reported.lock();
+        let due = !reported.is_some_and(|reported| now.is_within(reported, REMIND_EVERY));
+        if due {
+            *reported = Some(now);
+        }
+        due
     }
 }
 
@@ -60,7 +161,7 @@ impl std::error::Error for NotAbsolute {}
 #[derive(Debug)]
 pub struct Docroot {
     path: CString,
-    mode: Mode,
+    rules: Arc<Rules>,
     known: RwLock<Known>,
 }
 
@@ -70,23 +171,50 @@ struct Known {
     looked: Option<Moment>,
     /// When the last look began that walked the whole way.
     walked: Option<Moment>,
-    /// What requests get; `None` leaves the docroot as configured.
-    serving: Option<Arc<Resolution>>,
+    /// What requests get.
+    serving: Answer,
     /// What the last walk that came through led to.
     good: Option<Arc<Resolution>>,
+    /// When a walk first led there.
+    since: Option<Moment>,
     /// Whether the last walk failed.
     failing: bool,
     /// Whether the present failure was reported, so that its end must be.
     reported: bool,
+    walks: u64,
+    failures: u64,
     /// Causes reported lately, and when. On the heap, because most docroots never fail.
     causes: Vec<(Failure, Moment)>,
+}
+
+/// What a request gets.
+#[derive(Clone, Debug, Default)]
+pub enum Answer {
+    /// The docroot leads there.
+    Resolved(Arc<Resolution>),
+    /// It could not be resolved and is to be left as configured.
+    #[default]
+    AsConfigured,
+    /// It leads out of the releases, or nowhere while it may lead into releases only. Nothing that lies under it may be
+    /// served: left as configured, it would be followed again, and whoever moves the link could be faster.
+    Refused(Arc<Failure>),
+}
+
+impl Answer {
+    /// Where the docroot leads, if it may be served from.
+    pub fn resolved(&self) -> Option<&Arc<Resolution>> {
+        match self {
+            Self::Resolved(resolution) => Some(resolution),
+            Self::AsConfigured | Self::Refused(_) => None,
+        }
+    }
 }
 
 /// What one look found.
 #[derive(Debug)]
 pub struct Look {
-    /// Where the docroot leads; `None` if it is to be left as configured.
-    pub resolution: Option<Arc<Resolution>>,
+    /// What the request gets.
+    pub answer: Answer,
     /// What the operator may want to know of it; nothing if nothing was walked.
     pub news: Option<News>,
 }
@@ -107,11 +235,24 @@ pub enum News {
     Failed {
         /// At which path, and why.
         failure: Failure,
-        /// What requests get instead, if there is something.
-        serving: Option<Arc<Resolution>>,
+        /// What requests get instead.
+        serving: Answer,
         /// Whether it is time to tell: for each cause at once, and again after a while.
         report: bool,
     },
+}
+
+/// What this process knows of a docroot, for people to read.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// What requests get; nothing if there was no request yet.
+    pub serving: Option<Answer>,
+    /// When a walk first led to where the last successful one led.
+    pub since: Option<Moment>,
+    /// How often the whole way was walked.
+    pub walks: u64,
+    /// How many of these walks failed or were refused.
+    pub failures: u64,
 }
 
 impl Docroot {
@@ -119,16 +260,16 @@ impl Docroot {
     ///
     /// # Errors
     /// [`NotAbsolute`] if `path` is no absolute path, or has a NUL byte in it.
-    pub fn new(path: &std::path::Path, mode: Mode) -> Result<Self, NotAbsolute> {
+    pub fn new(path: &std::path::Path, rules: Rules) -> Result<Self, NotAbsolute> {
         let path = CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| NotAbsolute)?;
-        Self::at(&path, mode)
+        Self::at(&path, Arc::new(rules))
     }
 
-    fn at(path: &CStr, mode: Mode) -> Result<Self, NotAbsolute> {
+    fn at(path: &CStr, rules: Arc<Rules>) -> Result<Self, NotAbsolute> {
         if path.to_bytes().first() != Some(&b'/') {
             return Err(NotAbsolute);
         }
-        Ok(Self { path: path.to_owned(), mode, known: RwLock::default() })
+        Ok(Self { path: path.to_owned(), rules, known: RwLock::default() })
     }
 
     /// The docroot as configured.
@@ -138,7 +279,18 @@ impl Docroot {
 
     /// How its links are followed.
     pub fn mode(&self) -> &Mode {
-        &self.mode
+        &self.rules.mode
+    }
+
+    /// What this process knows of it.
+    pub fn record(&self) -> Record {
+        let known = self.known.read();
+        Record {
+            serving: known.looked.map(|_| known.serving.clone()),
+            since: known.since,
+            walks: known.walks,
+            failures: known.failures,
+        }
     }
 
     /// Where the docroot leads, from a look that is less than `every` old at `now`, else from a new look.
@@ -151,7 +303,7 @@ impl Docroot {
         let candidate = {
             let known = self.known.read();
             if known.looked.is_some_and(|looked| now.is_within(looked, every)) {
-                return Look { resolution: known.serving.clone(), news: None };
+                return Look { answer: known.serving.clone(), news: None };
             }
             let due = !known.walked.is_some_and(|walked| now.is_within(walked, WALK_EVERY));
             if due || known.failing { None } else { known.good.clone() }
@@ -162,7 +314,7 @@ impl Docroot {
             if !every.is_zero() {
                 self.confirm(&resolution, now);
             }
-            return Look { resolution: Some(resolution), news: None };
+            return Look { answer: Answer::Resolved(resolution), news: None };
         }
         self.walk(system, now)
     }
@@ -178,47 +330,62 @@ impl Docroot {
 
     #[cold]
     fn walk(&self, system: &impl System, now: Moment) -> Look {
-        match resolve(system, &self.path, &self.mode) {
-            Ok(resolution) => self.succeed(Arc::new(resolution), now),
-            Err(failure) => {
-                let good = self.known.read().good.clone();
-                // A release that was deleted cannot be served from; httpd's own answer is the honest one.
-                let serving = good.filter(|good| system.status(good.docroot()).is_ok_and(|status| status.is_directory));
-                self.fail(failure, serving, now)
-            }
+        let failure = match resolve(system, &self.path, &self.rules) {
+            Ok(resolution) if resolution.is_refused(&self.rules) => Failure::outside_releases(&resolution, &self.rules),
+            Ok(resolution) => return self.succeed(Arc::new(resolution), now),
+            Err(failure) => failure,
+        };
+        let good = self.known.read().good.clone();
+        let good = good.filter(|good| self.is_still_good(system, good));
+        let serving = match good {
+            Some(good) => Answer::Resolved(good),
+            None if self.rules.releases.is_some() => Answer::Refused(Arc::new(failure.clone())),
+            None => Answer::AsConfigured,
+        };
+        self.fail(failure, serving, now)
+    }
+
+    /// Whether requests may go on with what the docroot led to before: a release that was deleted cannot be served
+    /// from, and one that a link has taken the place of may now be anywhere.
+    fn is_still_good(&self, system: &impl System, good: &Resolution) -> bool {
+        match self.rules.mode {
+            Mode::Realpath => resolve(system, good.docroot(), &Rules::default())
+                .is_ok_and(|now| now.links().is_empty() && now.docroot() == good.docroot()),
+            // Another link may well stand there; that is what this mode is for.
+            Mode::Readlink { .. } => system.status(good.docroot()).is_ok_and(|status| status.is_directory),
         }
     }
 
     fn succeed(&self, resolution: Arc<Resolution>, now: Moment) -> Look {
         let mut known = self.known.write();
         if known.is_newer_than(now) {
-            return Look { resolution: Some(resolution), news: None };
+            return Look { answer: Answer::Resolved(resolution), news: None };
         }
         let before = known.good.replace(Arc::clone(&resolution));
-        known.serving = Some(Arc::clone(&resolution));
-        known.looked = Some(now);
-        known.walked = Some(now);
-        known.failing = false;
+        let leads_elsewhere = !before.as_ref().is_some_and(|before| before.leads_like(&resolution));
+        if leads_elsewhere {
+            known.since = Some(now);
+        }
+        known.serving = Answer::Resolved(Arc::clone(&resolution));
+        known.note_walk(now, false);
         let recovered = std::mem::take(&mut known.reported);
         drop(known);
-        let before = before.filter(|before| !before.leads_like(&resolution));
+        let before = before.filter(|_| leads_elsewhere);
         let news = News::Resolved { now: Arc::clone(&resolution), before, recovered };
-        Look { resolution: Some(resolution), news: Some(news) }
+        Look { answer: Answer::Resolved(resolution), news: Some(news) }
     }
 
-    fn fail(&self, failure: Failure, serving: Option<Arc<Resolution>>, now: Moment) -> Look {
+    fn fail(&self, failure: Failure, serving: Answer, now: Moment) -> Look {
         let mut known = self.known.write();
         if known.is_newer_than(now) {
-            return Look { resolution: serving, news: None };
+            return Look { answer: serving, news: None };
         }
         known.serving = serving.clone();
-        known.looked = Some(now);
-        known.walked = Some(now);
-        known.failing = true;
+        known.note_walk(now, true);
         let report = known.is_worth_reporting(&failure, now);
         known.reported |= report;
         drop(known);
-        Look { resolution: serving.clone(), news: Some(News::Failed { failure, serving, report }) }
+        Look { answer: serving.clone(), news: Some(News::Failed { failure, serving, report }) }
     }
 }
 
@@ -227,6 +394,14 @@ impl Known {
     /// sooner. If the clock was set back instead, nothing could ever replace it; no thread is late by so much.
     fn is_newer_than(&self, now: Moment) -> bool {
         self.looked.and_then(|looked| looked.since(now)).is_some_and(|ahead| !ahead.is_zero() && ahead < WALK_EVERY)
+    }
+
+    fn note_walk(&mut self, now: Moment, failed: bool) {
+        self.looked = Some(now);
+        self.walked = Some(now);
+        self.failing = failed;
+        self.walks += 1;
+        self.failures += u64::from(failed);
     }
 
     fn is_worth_reporting(&mut self, failure: &Failure, now: Moment) -> bool {

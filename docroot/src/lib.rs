@@ -14,7 +14,7 @@
 //! # How it is used
 //!
 //! ```
-//! use docroot::{Docroot, Mode, Os};
+//! use docroot::{Docroot, Os, Rules};
 //! use std::time::Duration;
 //!
 //! # let dir = tempfile::tempdir()?;
@@ -23,29 +23,31 @@
 //! # std::fs::create_dir(at("release-2"))?;
 //! docroot::flip(&at("current"), "release-1".as_ref())?;
 //!
-//! let docroot = Docroot::new(&at("current"), Mode::Realpath)?;
-//! let request = docroot.look(&Os, Os::now(), Duration::ZERO).resolution.unwrap();
+//! let docroot = Docroot::new(&at("current"), Rules::default())?;
+//! let request = docroot.look(&Os, Os::now(), Duration::ZERO).answer;
 //!
 //! docroot::flip(&at("current"), "release-2".as_ref())?;
 //!
 //! // The request in progress keeps its release; the next one gets the new release.
-//! assert_eq!(request.docroot().to_bytes(), at("release-1").as_os_str().as_encoded_bytes());
-//! let next = docroot.look(&Os, Os::now(), Duration::ZERO).resolution.unwrap();
-//! assert_eq!(next.docroot().to_bytes(), at("release-2").as_os_str().as_encoded_bytes());
+//! assert_eq!(request.resolved().unwrap().docroot().to_bytes(), at("release-1").as_os_str().as_encoded_bytes());
+//! let next = docroot.look(&Os, Os::now(), Duration::ZERO).answer;
+//! assert_eq!(next.resolved().unwrap().docroot().to_bytes(), at("release-2").as_os_str().as_encoded_bytes());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod cache;
 mod flip;
 mod path;
+mod releases;
 mod resolve;
 mod settings;
 mod sys;
 mod system;
 
-pub use cache::{Cache, Docroot, Look, News, NotAbsolute};
+pub use cache::{Answer, COMPUTED_MAX, Cache, Docroot, Look, News, NotAbsolute, Record};
 pub use flip::flip;
-pub use resolve::{Failure, Link, Mode, Resolution};
-pub use settings::{Invalid, Settings, parse_every, parse_readlink, parse_switch};
+pub use releases::{Passage, Releases, follow, is_led_away, overlaps};
+pub use resolve::{Failure, Link, Mode, Resolution, Rules, passages};
+pub use settings::{Invalid, Settings, parse_every, parse_readlink, parse_releases, parse_switch};
 pub use sys::Os;
 pub use system::{Errno, FileId, Moment, Status, System, Timestamp};

@@ -20,6 +20,29 @@ pub fn split_first(path: &[u8]) -> Option<(&[u8], &[u8])> {
     Some(path.split_at(end))
 }
 
+/// The components of a path, one by one.
+pub fn components(mut path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (name, rest) = split_first(path)?;
+        path = rest;
+        Some(name)
+    })
+}
+
+/// The absolute path of these components, without a trailing slash; of none, it is empty.
+pub fn join(components: &[&[u8]]) -> Vec<u8> {
+    let mut path = Vec::new();
+    for component in components {
+        push(&mut path, component);
+    }
+    path
+}
+
+/// The last component of a path, or nothing of the root.
+pub fn last(path: &[u8]) -> &[u8] {
+    components(path).last().unwrap_or_default()
+}
+
 /// Takes the last component off an absolute path that has no trailing slash; the root stays the root (empty).
 pub fn pop(path: &mut Vec<u8>) {
     let end = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);

@@ -9,7 +9,8 @@
 use std::ffi::{CStr, CString};
 use std::fmt;
 
-use crate::path::{pop, push, rest_under, split_first};
+use crate::path::{last, pop, push, rest_under, split_first};
+use crate::releases::{Passage, Releases};
 use crate::system::{Errno, FileId, System};
 
 /// How many links a walk follows before it calls them a loop: as many as Linux (`path_resolution(7)`).
@@ -28,11 +29,21 @@ pub enum Mode {
     },
 }
 
+/// How a docroot is resolved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Rules {
+    /// How far its links are followed.
+    pub mode: Mode,
+    /// Where they may lead; anywhere if that is not set.
+    pub releases: Option<Releases>,
+}
+
 /// One link on the way to a docroot, and where it led.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     path: CString,
     target: CString,
+    text: Box<[u8]>,
 }
 
 impl Link {
@@ -52,14 +63,18 @@ impl Link {
 pub struct Resolution {
     docroot: CString,
     links: Box<[Link]>,
+    /// The name of the release. Unknown where no link was met, and where the links lead to no release.
+    release: Option<CString>,
     witness: Witness,
 }
 
-/// What can tell with one system call that nothing has changed.
+/// What can tell that nothing has changed, as a rule with one system call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Witness {
-    /// The text of the only link: exact, whatever the directories behind it do.
-    Text(Box<[u8]>),
+    /// The texts of all links: exact, whatever the directories behind them do. For a single link that is one system
+    /// call. It is a few for the rare chain that ends outside of what an earlier link leads to, where a flip of that
+    /// link need not change where the docroot ends.
+    Texts,
     /// The directory that all the links lead to. Flips of any of them show, because `stat(2)` follows them all.
     Directory(FileId),
     /// Nothing: the directory changed in the present step of the file clock, so another one that takes its inode
@@ -79,15 +94,44 @@ impl Resolution {
         &self.links
     }
 
+    /// The name of the release: of the directory that `RealdocReleases` describes, or where that is not set, the last
+    /// component of the target of the last link that is part of the docroot itself.
+    pub fn release(&self) -> Option<&CStr> {
+        self.release.as_deref()
+    }
+
+    fn strays(&self, releases: &Releases) -> bool {
+        self.release.is_none() || self.links.iter().any(|link| !releases.admits(link.target.to_bytes()))
+    }
+
+    /// Whether it leads where `rules` do not admit it. Only links are judged: a docroot that is a plain directory is
+    /// what the configuration says itself.
+    pub(crate) fn is_refused(&self, rules: &Rules) -> bool {
+        !self.links.is_empty() && rules.releases.as_ref().is_some_and(|releases| self.strays(releases))
+    }
+
+    /// Where the links lead an absolute path; nothing if it lies under none of them.
+    pub fn reroot(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let mut led: Option<Vec<u8>> = None;
+        // The walk met the links in this order, so each can only lie behind those before it.
+        for link in &self.links {
+            let path = led.as_deref().unwrap_or(path);
+            if let Some(rest) = rest_under(path, link.path.to_bytes()) {
+                led = Some([link.target.to_bytes(), rest].concat());
+            }
+        }
+        led
+    }
+
     /// Whether both lead the same way.
     pub fn leads_like(&self, other: &Self) -> bool {
         self.docroot == other.docroot && self.links == other.links
     }
 
-    /// Whether a walk of `docroot` would surely lead the same way now. One system call, no allocation.
+    /// Whether a walk of `docroot` would surely lead the same way now. As a rule one system call, and no allocation.
     pub fn still_holds(&self, system: &impl System, docroot: &CStr) -> bool {
         match &self.witness {
-            Witness::Text(text) => system.has_text(&self.links[0].path, text),
+            Witness::Texts => self.links.iter().all(|link| system.has_text(&link.path, &link.text)),
             Witness::Directory(id) => {
                 system.status(docroot).is_ok_and(|status| status.is_directory && status.id == *id)
             }
@@ -100,52 +144,144 @@ impl Resolution {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     at: Vec<u8>,
-    errno: Errno,
+    cause: Cause,
+    /// The links that it is the fault of.
+    links: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    System(Errno),
+    OutsideReleases,
 }
 
 impl Failure {
     fn new(at: &[u8], errno: Errno) -> Self {
-        Self { at: if at.is_empty() { b"/".to_vec() } else { at.to_vec() }, errno }
+        let at = if at.is_empty() { b"/".to_vec() } else { at.to_vec() };
+        Self { at, cause: Cause::System(errno), links: Vec::new() }
     }
 
-    /// What the operating system said.
-    pub fn errno(&self) -> Errno {
-        self.errno
+    /// The failure of a docroot whose walk had met `links`, each with its target if it had got there. What lies under
+    /// a link that leads where it may is not concerned.
+    fn behind<'l>(self, links: impl IntoIterator<Item = (&'l [u8], Option<&'l [u8]>)>, rules: &Rules) -> Self {
+        let strays = |target: Option<&[u8]>| match (target, &rules.releases) {
+            (Some(target), Some(releases)) => !releases.admits(target),
+            _ => true,
+        };
+        let links = links.into_iter().filter(|(_, target)| strays(*target)).map(|(link, _)| link.to_vec()).collect();
+        Self { links, ..self }
+    }
+
+    pub(crate) fn outside_releases(resolution: &Resolution, rules: &Rules) -> Self {
+        let at = resolution.docroot.to_bytes().to_vec();
+        Self { at, cause: Cause::OutsideReleases, links: Vec::new() }
+            .behind(resolution.links.iter().map(|link| (link.path.to_bytes(), Some(link.target.to_bytes()))), rules)
+    }
+
+    /// Whether `path` lies under the configured `docroot`, under what is missing on the way there, or under a link that
+    /// led astray, so that the failure is its own.
+    pub fn covers(&self, path: &[u8], docroot: &CStr) -> bool {
+        let missing = self.errno().map(|_| &self.at[..]);
+        let links = self.links.iter().map(Vec::as_slice);
+        links.chain(missing).chain([docroot.to_bytes()]).any(|directory| rest_under(path, directory).is_some())
+    }
+
+    /// What the operating system said; nothing if it was not the one to refuse.
+    pub fn errno(&self) -> Option<Errno> {
+        match self.cause {
+            Cause::System(errno) => Some(errno),
+            Cause::OutsideReleases => None,
+        }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", String::from_utf8_lossy(&self.at), self.errno)
+        let at = String::from_utf8_lossy(&self.at);
+        match self.cause {
+            Cause::System(errno) => write!(f, "{at}: {errno}"),
+            Cause::OutsideReleases => write!(f, "{at}: is outside RealdocReleases"),
+        }
     }
 }
 
 impl std::error::Error for Failure {}
 
-/// Walks `docroot`, an absolute path, from `/`.
+/// Walks `docroot`, an absolute path, from `/`. Where the links lead is not judged: a resolution that lies in no
+/// release just has no name of a release.
 ///
 /// # Errors
 /// Where the walk ends early or at something else than a directory: the path it had come to and what the operating
 /// system said (`ENOENT`, `ENOTDIR`, `ELOOP`, `EACCES`, `ENAMETOOLONG`, ...).
-pub fn resolve(system: &impl System, docroot: &CStr, mode: &Mode) -> Result<Resolution, Failure> {
-    match mode {
-        Mode::Realpath => realpath(system, docroot.to_bytes()),
+pub fn resolve(system: &impl System, docroot: &CStr, rules: &Rules) -> Result<Resolution, Failure> {
+    let mut resolution = match &rules.mode {
+        Mode::Realpath => realpath(system, docroot.to_bytes(), rules)?,
         Mode::Readlink { from } => {
             let start = from.as_deref().map_or(&b"/"[..], CStr::to_bytes);
-            readlink(system, docroot.to_bytes(), start)
+            readlink(system, docroot.to_bytes(), start, rules)?
         }
+    };
+    if let Some(releases) = &rules.releases {
+        let release = releases.release_of(resolution.docroot.to_bytes()).filter(|_| !resolution.links.is_empty());
+        resolution.release = release.and_then(|release| CString::new(last(release)).ok());
     }
+    Ok(resolution)
 }
 
-fn realpath(system: &impl System, docroot: &[u8]) -> Result<Resolution, Failure> {
+/// The links that stand at present between a docroot and where it leads, as far as one can get. One that leads where it
+/// may not counts as one that leads nowhere.
+pub fn passages(system: &impl System, docroot: &CStr, rules: &Rules) -> Vec<Passage> {
+    let admitted = |target: &[u8]| rules.releases.as_ref().is_none_or(|releases| releases.admits(target));
+    if let Mode::Readlink { from } = &rules.mode {
+        let start = from.as_deref().map_or(&b"/"[..], CStr::to_bytes);
+        return match first_link(system, docroot.to_bytes(), start) {
+            Ok(Ok(found)) => {
+                vec![Passage { link: found.link, target: Some(found.target).filter(|target| admitted(target)) }]
+            }
+            Ok(Err(_)) => Vec::new(),
+            Err(failure) => vec![Passage { link: failure.at, target: None }],
+        };
+    }
+    let mut walk = Walk::new(system, docroot.to_bytes());
+    let result = walk.run();
+    let dangling: Vec<usize> = walk.open.iter().map(|&(index, _)| index).collect();
+    let mut passages: Vec<Passage> = walk
+        .links
+        .into_iter()
+        .enumerate()
+        .map(|(index, Met { link, target, .. })| {
+            let is_there = !dangling.contains(&index) && admitted(&target);
+            Passage { link, target: is_there.then_some(target) }
+        })
+        .collect();
+    // What is missing now is where the link will be, unless it is a part that this release has not.
+    if let Err(failure) = result
+        && dangling.is_empty()
+        && rules.releases.as_ref().is_none_or(|releases| releases.release_of(&failure.at).is_none())
+    {
+        passages.push(Passage { link: failure.at, target: None });
+    }
+    passages
+}
+
+fn realpath(system: &impl System, docroot: &[u8], rules: &Rules) -> Result<Resolution, Failure> {
     let mut walk = Walk::new(system, docroot);
-    walk.run()?;
-    let Walk { at, links, text, .. } = walk;
-    let witness = match (&links[..], text) {
-        ([_], Some(text)) => Some(Witness::Text(text.into_boxed_slice())),
-        _ => None,
-    };
-    finish(system, at, links, witness)
+    let result = walk.run();
+    let Walk { at, links, open, of_docroot, .. } = walk;
+    result.map_err(|failure| {
+        let got_to = |index: usize| open.iter().all(|&(open, _)| open != index);
+        let met = links.iter().enumerate();
+        failure.behind(met.map(|(index, met)| (&met.link[..], got_to(index).then_some(&met.target[..]))), rules)
+    })?;
+    let release = of_docroot.and_then(|index| CString::new(last(&links[index].target)).ok());
+    finish(system, at, links, release, rules)
+}
+
+/// A link that a walk has met.
+struct Met {
+    link: Vec<u8>,
+    target: Vec<u8>,
+    text: Vec<u8>,
 }
 
 /// The walk of realpath mode, one component at a time.
@@ -155,16 +291,16 @@ struct Walk<'s, S> {
     at: Vec<u8>,
     /// What is still to be walked.
     ahead: Vec<u8>,
-    links: Vec<(Vec<u8>, Vec<u8>)>,
+    links: Vec<Met>,
     /// The links whose text is being walked: which one, and how much of `ahead` remains when its text is used up.
     open: Vec<(usize, usize)>,
-    /// The text of the first link.
-    text: Option<Vec<u8>>,
+    /// The last link that is part of the docroot itself and not of another link's text.
+    of_docroot: Option<usize>,
 }
 
 impl<'s, S: System> Walk<'s, S> {
     fn new(system: &'s S, docroot: &[u8]) -> Self {
-        Self { system, at: Vec::new(), ahead: docroot.to_vec(), links: Vec::new(), open: Vec::new(), text: None }
+        Self { system, at: Vec::new(), ahead: docroot.to_vec(), links: Vec::new(), open: Vec::new(), of_docroot: None }
     }
 
     fn run(&mut self) -> Result<(), Failure> {
@@ -175,7 +311,7 @@ impl<'s, S: System> Walk<'s, S> {
             while let Some(&(index, behind)) = self.open.last()
                 && upcoming <= behind
             {
-                self.links[index].1.clone_from(&self.at);
+                self.links[index].target.clone_from(&self.at);
                 self.open.pop();
             }
             let Some((name, rest)) = next else {
@@ -210,16 +346,17 @@ impl<'s, S: System> Walk<'s, S> {
         if self.links.len() == LINKS_MAX {
             return Err(Failure::new(&self.at, Errno(libc::ELOOP)));
         }
+        if self.open.is_empty() {
+            self.of_docroot = Some(self.links.len());
+        }
         self.open.push((self.links.len(), self.ahead.len()));
-        self.links.push((self.at.clone(), Vec::new()));
         self.ahead.splice(..0, text.iter().copied());
-        if text.first() == Some(&b'/') {
+        let is_absolute = text.first() == Some(&b'/');
+        self.links.push(Met { link: self.at.clone(), target: Vec::new(), text });
+        if is_absolute {
             self.at.clear();
         } else {
             pop(&mut self.at);
-        }
-        if self.links.len() == 1 {
-            self.text = Some(text);
         }
         Ok(())
     }
@@ -234,15 +371,39 @@ impl<'s, S: System> Walk<'s, S> {
     }
 }
 
-fn readlink(system: &impl System, docroot: &[u8], start: &[u8]) -> Result<Resolution, Failure> {
+fn readlink(system: &impl System, docroot: &[u8], start: &[u8], rules: &Rules) -> Result<Resolution, Failure> {
+    match first_link(system, docroot, start)? {
+        Ok(FirstLink { link, target, text, behind }) => {
+            let mut resolved = target.clone();
+            append_all(&mut resolved, behind);
+            let release = CString::new(last(&target)).ok();
+            finish(system, resolved, vec![Met { link, target, text }], release, rules)
+        }
+        Err(canonical) => finish(system, canonical, Vec::new(), None, rules),
+    }
+}
+
+/// The only link that readlink mode knows of.
+struct FirstLink<'d> {
+    link: Vec<u8>,
+    target: Vec<u8>,
+    text: Vec<u8>,
+    /// What of the docroot stands behind it.
+    behind: &'d [u8],
+}
+
+/// The first link of a docroot from `start` on, or the docroot in its canonical form if there is none.
+fn first_link<'d>(
+    system: &impl System,
+    docroot: &'d [u8],
+    start: &[u8],
+) -> Result<Result<FirstLink<'d>, Vec<u8>>, Failure> {
     let (mut at, mut ahead) = match rest_under(docroot, start) {
         // The start itself is the first place to look at, so all but its last component are taken as they are.
         Some(behind) => {
-            let mut at = docroot[..docroot.len() - behind.len()].to_vec();
+            let at = &docroot[..docroot.len() - behind.len()];
             let last = at.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-            let ahead = &docroot[last..];
-            at.truncate(last);
-            (at, ahead)
+            (at[..last].to_vec(), &docroot[last..])
         }
         None => (Vec::new(), docroot),
     };
@@ -261,15 +422,13 @@ fn readlink(system: &impl System, docroot: &[u8], start: &[u8]) -> Result<Resolu
         match system.read_link(&terminated(&at)?) {
             Ok(text) => {
                 let target = join_text(system, &at, &text, unexamined)?;
-                let mut resolved = target.clone();
-                append_all(&mut resolved, ahead);
-                return finish(system, resolved, vec![(at, target)], Some(Witness::Text(text.into_boxed_slice())));
+                return Ok(Ok(FirstLink { link: at, target, text, behind: ahead }));
             }
             Err(Errno(libc::EINVAL)) => {}
             Err(errno) => return Err(Failure::new(&at, errno)),
         }
     }
-    finish(system, at, Vec::new(), None)
+    Ok(Err(at))
 }
 
 /// Makes a link's text absolute: joins a relative one to the link's directory and folds its leading `.` and `..`.
@@ -327,23 +486,36 @@ fn append_all(path: &mut Vec<u8>, mut ahead: &[u8]) {
 fn finish(
     system: &impl System,
     docroot: Vec<u8>,
-    links: Vec<(Vec<u8>, Vec<u8>)>,
-    witness: Option<Witness>,
+    met: Vec<Met>,
+    release: Option<CString>,
+    rules: &Rules,
 ) -> Result<Resolution, Failure> {
     // Read before the directory is looked at: whatever takes its place later is stamped later than this.
     let now = system.file_clock();
     let path = terminated(&docroot)?;
-    let status = system.status(&path).map_err(|errno| Failure::new(&docroot, errno))?;
-    if !status.is_directory {
-        return Err(Failure::new(&docroot, Errno(libc::ENOTDIR)));
-    }
-    let witness =
-        witness.unwrap_or(if status.id.changed < now { Witness::Directory(status.id) } else { Witness::None });
-    let links = links
+    let status = match system.status(&path) {
+        Ok(status) if status.is_directory => Ok(status),
+        Ok(_) => Err(Errno(libc::ENOTDIR)),
+        Err(errno) => Err(errno),
+    };
+    let status = status.map_err(|errno| {
+        Failure::new(&docroot, errno).behind(met.iter().map(|met| (&met.link[..], Some(&met.target[..]))), rules)
+    })?;
+    let ends_outside = met.iter().any(|met| rest_under(&docroot, &met.target).is_none());
+    let witness = if met.len() == 1 || ends_outside {
+        Witness::Texts
+    } else if status.id.changed < now {
+        Witness::Directory(status.id)
+    } else {
+        Witness::None
+    };
+    let links = met
         .into_iter()
-        .map(|(path, target)| Ok(Link { path: terminated(&path)?, target: terminated(&target)? }))
+        .map(|Met { link, target, text }| {
+            Ok(Link { path: terminated(&link)?, target: terminated(&target)?, text: text.into_boxed_slice() })
+        })
         .collect::<Result<_, Failure>>()?;
-    Ok(Resolution { docroot: path, links, witness })
+    Ok(Resolution { docroot: path, links, release, witness })
 }
 
 /// The path as system calls take it; the empty path is the root.

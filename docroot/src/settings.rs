@@ -7,7 +7,9 @@ use std::ffi::CString;
 use std::fmt;
 use std::time::Duration;
 
-use crate::resolve::Mode;
+use crate::path::components;
+use crate::releases::Releases;
+use crate::resolve::{Mode, Rules};
 
 /// What one server or virtual host sets; `None` is what it inherits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct Settings {
     pub every: Option<Duration>,
     /// `UseReadlink`: how far links are followed.
     pub mode: Option<Mode>,
+    /// `RealdocReleases`: where links may lead; `Some(None)` is anywhere (`Off`).
+    pub releases: Option<Option<Releases>>,
 }
 
 impl Settings {
@@ -28,6 +32,7 @@ impl Settings {
             enabled: self.enabled.or(server.enabled),
             every: self.every.or(server.every),
             mode: self.mode.clone().or_else(|| server.mode.clone()),
+            releases: self.releases.clone().or_else(|| server.releases.clone()),
         }
     }
 
@@ -41,9 +46,9 @@ impl Settings {
         self.every.unwrap_or(Duration::ZERO)
     }
 
-    /// How far links are followed; by default to the end.
-    pub fn mode(&self) -> Mode {
-        self.mode.clone().unwrap_or_default()
+    /// How docroots are resolved; by default their links are followed to the end, wherever they lead.
+    pub fn rules(&self) -> Rules {
+        Rules { mode: self.mode.clone().unwrap_or_default(), releases: self.releases.clone().flatten() }
     }
 }
 
@@ -56,7 +61,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    fn new(directive: &'static str, value: &[u8], valid: &'static str) -> Self {
+    pub(crate) fn new(directive: &'static str, value: &[u8], valid: &'static str) -> Self {
         Self { directive, value: String::from_utf8_lossy(value).into_owned(), valid }
     }
 }
@@ -104,13 +109,34 @@ pub fn parse_every(value: &[u8]) -> Result<Duration, Invalid> {
 /// # Errors
 /// Any other word, a relative path, and a path with a NUL byte.
 pub fn parse_readlink(value: &[u8]) -> Result<Mode, Invalid> {
-    let invalid = || Invalid::new("UseReadlink", value, "On, Off or an absolute path");
+    let invalid = || Invalid::new("UseReadlink", value, "On, Off or an absolute path without '..'");
     match value {
+        [b'/', ..] if components(value).any(|part| part == b"..") => Err(invalid()),
         [b'/', ..] => CString::new(value).map(|from| Mode::Readlink { from: Some(from) }).map_err(|_| invalid()),
         _ if value.eq_ignore_ascii_case(b"on") => Ok(Mode::Readlink { from: None }),
         _ if value.eq_ignore_ascii_case(b"off") => Ok(Mode::Realpath),
         _ => Err(invalid()),
     }
+}
+
+/// Reads the values of `RealdocReleases`: `Off`, or patterns; see [`Releases::add`].
+///
+/// # Errors
+/// No value, `Off` among others, and what is no pattern.
+pub fn parse_releases(values: &[&[u8]]) -> Result<Option<Releases>, Invalid> {
+    if let [value] = values
+        && value.eq_ignore_ascii_case(b"off")
+    {
+        return Ok(None);
+    }
+    let mut releases = Releases::default();
+    for value in values {
+        releases.add(value)?;
+    }
+    if values.is_empty() {
+        releases.add(b"")?;
+    }
+    Ok(Some(releases))
 }
 
 /// Reads the value of `Realdoc`: `On` or `Off`.
@@ -175,7 +201,7 @@ mod tests {
         assert_eq!(parse_readlink(b"On"), Ok(Mode::Readlink { from: None }));
         assert_eq!(parse_readlink(b"oFF"), Ok(Mode::Realpath));
         assert_eq!(parse_readlink(b"/srv"), Ok(Mode::Readlink { from: Some(c"/srv".into()) }));
-        for value in ["", "srv", "./srv", "Maybe", "1"] {
+        for value in ["", "srv", "./srv", "Maybe", "1", "/srv/../x"] {
             let message = parse_readlink(value.as_bytes()).unwrap_err().to_string();
             assert!(message.contains("UseReadlink") && message.contains(&format!("'{value}'")), "{message}");
             assert!(message.contains("absolute path"), "{message}");
@@ -189,12 +215,28 @@ mod tests {
             enabled: Some(false),
             every: Some(Duration::from_secs(2)),
             mode: Some(Mode::Readlink { from: None }),
+            releases: Some(Some(Releases::default())),
         };
         assert_eq!(Settings::default().over(&server), server);
-        let host = Settings { enabled: Some(true), every: Some(Duration::ZERO), mode: Some(Mode::Realpath) };
+        let host = Settings {
+            enabled: Some(true),
+            every: Some(Duration::ZERO),
+            mode: Some(Mode::Realpath),
+            releases: parse_releases(&[b"Off"]).map(Some).unwrap(),
+        };
         assert_eq!(host.over(&server), host, "and may set any of them back");
         let nothing = Settings::default();
-        assert!(nothing.enabled() && nothing.every() == Duration::ZERO && nothing.mode() == Mode::Realpath);
+        assert!(nothing.enabled() && nothing.every() == Duration::ZERO && nothing.rules() == Rules::default());
+    }
+
+    #[test]
+    fn releases_are_patterns_or_off() {
+        assert_eq!(parse_releases(&[b"oFF"]), Ok(None));
+        let two = parse_releases(&[b"/srv/A", b"/srv/B/"]).unwrap().unwrap();
+        assert_eq!(two.patterns().collect::<Vec<_>>(), [c"/srv/A", c"/srv/B"]);
+        for values in [&[][..], &[&b"Off"[..], b"/srv/A"], &[b"/srv/A", b""], &[b"srv"]] {
+            assert!(parse_releases(values).is_err(), "{values:?}");
+        }
     }
 
     #[test]

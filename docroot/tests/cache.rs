@@ -8,7 +8,10 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::time::Duration;
 
-use docroot::{Docroot, Errno, FileId, Look, Mode, Moment, News, Status, System, Timestamp};
+use docroot::{
+    Answer, COMPUTED_MAX, Cache, Docroot, Errno, FileId, Look, Mode, Moment, News, Releases, Rules, Status, System,
+    Timestamp,
+};
 
 const MISSING: Errno = Errno(libc::ENOENT);
 const NO_LINK: Errno = Errno(libc::EINVAL);
@@ -124,11 +127,15 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 fn docroot() -> Docroot {
-    Docroot::new("/srv/current".as_ref(), Mode::Realpath).unwrap()
+    Docroot::new("/srv/current".as_ref(), Rules::default()).unwrap()
 }
 
 fn release(look: &Look) -> &str {
-    look.resolution.as_ref().map_or("as configured", |resolution| resolution.docroot().to_str().unwrap())
+    match &look.answer {
+        Answer::Resolved(resolution) => resolution.docroot().to_str().unwrap(),
+        Answer::AsConfigured => "as configured",
+        Answer::Refused(_) => "refused",
+    }
 }
 
 fn is_reported(look: &Look) -> bool {
@@ -166,7 +173,7 @@ fn without_a_window_each_look_costs_one_call_and_sees_every_flip() {
         ("/srv/releases/1", Mode::Realpath),
     ] {
         let files = Fake::new();
-        let docroot = Docroot::new(path.as_ref(), mode).unwrap();
+        let docroot = Docroot::new(path.as_ref(), Rules { mode, releases: None }).unwrap();
         docroot.look(&files, at(0), Duration::ZERO);
         files.calls();
         for millisecond in 1..900 {
@@ -332,10 +339,10 @@ fn a_docroot_that_never_resolved_is_left_as_configured() {
     files.flip("releases/3");
     let look = docroot.look(&files, at(0), Duration::ZERO);
     assert_eq!(release(&look), "as configured");
-    let Some(News::Failed { failure, serving: None, report: true }) = look.news else {
+    let Some(News::Failed { failure, serving: Answer::AsConfigured, report: true }) = look.news else {
         panic!("{:?}", look.news);
     };
-    assert_eq!(failure.to_string(), "/srv/releases/3: No such file or directory (os error 2)");
+    assert_eq!(failure.to_string(), "/srv/releases/3: No such file or directory");
 }
 
 #[test]
@@ -397,11 +404,248 @@ fn a_flip_is_told_once() {
 #[test]
 fn old_resolutions_stay_valid_and_leave_when_nobody_holds_them() {
     let (files, docroot) = (Fake::new(), docroot());
-    let first = docroot.look(&files, at(0), Duration::ZERO).resolution.unwrap();
+    let first = docroot.look(&files, at(0), Duration::ZERO).answer.resolved().unwrap().clone();
     let witness = std::sync::Arc::downgrade(&first);
     files.flip("releases/2");
     docroot.look(&files, at(1), Duration::ZERO);
     assert_eq!(first.docroot().to_str(), Ok("/srv/releases/1"));
     drop(first);
     assert!(witness.upgrade().is_none(), "memory does not grow with flips");
+}
+
+fn only_releases() -> Rules {
+    let mut releases = Releases::default();
+    releases.add(b"/srv/releases/*").unwrap();
+    Rules { mode: Mode::Realpath, releases: Some(releases) }
+}
+
+#[test]
+fn a_link_out_of_the_releases_is_refused() {
+    let files = Fake::new();
+    files.make("/etc", 50);
+    files.flip("/etc");
+    let docroot = Docroot::new("/srv/current".as_ref(), only_releases()).unwrap();
+    let look = docroot.look(&files, at(0), Duration::ZERO);
+    assert_eq!(release(&look), "refused");
+    let Some(News::Failed { failure, report: true, .. }) = look.news else {
+        panic!("{:?}", look.news);
+    };
+    assert_eq!(failure.to_string(), "/etc: is outside RealdocReleases");
+
+    files.flip("releases/1");
+    assert_eq!(release(&docroot.look(&files, at(1), Duration::ZERO)), "/srv/releases/1");
+    files.flip("/etc");
+    for millisecond in [2, 3, 2_000] {
+        let look = docroot.look(&files, at(millisecond), Duration::ZERO);
+        assert_eq!(release(&look), "/srv/releases/1", "the last good release goes on");
+    }
+    files.remove("/srv/releases/1");
+    let look = docroot.look(&files, at(2_001), Duration::ZERO);
+    let Answer::Refused(failure) = look.answer else {
+        panic!("{:?}", look.answer);
+    };
+    assert_eq!(failure.errno(), None);
+    for (path, covered) in [("/srv/current/x", true), ("/srv/current", true), ("/srv/current2", false), ("/etc", false)]
+    {
+        assert_eq!(failure.covers(path.as_bytes(), docroot.path()), covered, "{path}");
+    }
+}
+
+#[test]
+fn a_link_that_may_lead_into_releases_only_is_never_left_to_be_followed_again() {
+    let files = Fake::new();
+    files.make("/etc", 50);
+    let docroot = Docroot::new("/srv/current/public".as_ref(), only_releases()).unwrap();
+    // The docroot is missing where the link leads; another path under the link might be there.
+    for text in ["/etc", "releases/3"] {
+        files.flip(text);
+        let look = docroot.look(&files, at(0), Duration::ZERO);
+        let Answer::Refused(failure) = look.answer else {
+            panic!("{text}: {:?}", look.answer);
+        };
+        assert_eq!(failure.errno(), Some(MISSING));
+        assert!(failure.covers(b"/srv/current/static/passwd", docroot.path()));
+    }
+}
+
+#[test]
+fn computed_docroots_that_do_not_resolve_do_not_flood_the_log() {
+    let files = Fake::new();
+    files.make("/etc", 50);
+    files.make("/srv/hosts", 51);
+    let mut cache = Cache::default();
+    let rules = cache.rules(&only_releases());
+    let mut reports = 0;
+    for host in 0..1_000_u64 {
+        let path = format!("/srv/hosts/{host}");
+        if host % 2 == 0 {
+            files.link(&path, "/etc");
+        }
+        let path = std::ffi::CString::new(path).unwrap();
+        let (_, look) = cache.computed(&path, rules, &files, at(host * 15), Duration::ZERO).unwrap();
+        assert_eq!(release(&look), "refused");
+        reports += usize::from(is_reported(&look));
+    }
+    assert_eq!(reports, 2, "in fifteen seconds");
+    assert_eq!(cache.computed_len(), 0);
+}
+
+#[test]
+fn a_docroot_without_links_is_not_judged() {
+    let files = Fake::new();
+    files.make("/etc", 50);
+    let docroot = Docroot::new("/etc".as_ref(), only_releases()).unwrap();
+    assert_eq!(release(&docroot.look(&files, at(0), Duration::ZERO)), "/etc");
+}
+
+#[test]
+fn a_release_has_a_name() {
+    let files = Fake::new();
+    for rules in [Rules::default(), only_releases()] {
+        let docroot = Docroot::new("/srv/current".as_ref(), rules).unwrap();
+        let look = docroot.look(&files, at(0), Duration::ZERO);
+        assert_eq!(look.answer.resolved().unwrap().release(), Some(c"1"));
+    }
+    let docroot = Docroot::new("/srv/releases/1".as_ref(), only_releases()).unwrap();
+    let look = docroot.look(&files, at(0), Duration::ZERO);
+    assert_eq!(look.answer.resolved().unwrap().release(), None, "no link, no release");
+}
+
+#[test]
+fn configured_docroots_are_shared_by_path_and_rules() {
+    let mut cache = Cache::default();
+    let (real, judged) = (cache.rules(&Rules::default()), cache.rules(&only_releases()));
+    let first = cache.configured(c"/srv/current", real).unwrap();
+    assert!(std::sync::Arc::ptr_eq(&first, &cache.configured(c"/srv/current", real).unwrap()));
+    assert!(!std::sync::Arc::ptr_eq(&first, &cache.configured(c"/srv/current", judged).unwrap()));
+    assert!(!std::sync::Arc::ptr_eq(&first, &cache.configured(c"/srv/other", real).unwrap()));
+    assert!(cache.configured(c"srv/current", real).is_err());
+    assert_eq!(cache.all_configured().len(), 3);
+}
+
+#[test]
+fn computed_docroots_are_remembered_if_they_resolve_and_up_to_a_bound() {
+    let files = Fake::new();
+    let mut cache = Cache::default();
+    let rules = cache.rules(&Rules::default());
+    let look = |path: &str, time: u64| {
+        let path = std::ffi::CString::new(path).unwrap();
+        cache.computed(&path, rules, &files, at(time), seconds(2)).unwrap()
+    };
+    for host in 0..10_000 {
+        let (_, look) = look(&format!("/srv/hosts/{host}"), 0);
+        assert_eq!(release(&look), "as configured");
+    }
+    assert_eq!(cache.computed_len(), 0, "what does not resolve takes no entry");
+
+    let (first, _) = look("/srv/current", 0);
+    files.calls();
+    let (again, _) = look("/srv/current", 1);
+    assert!(std::sync::Arc::ptr_eq(&first, &again));
+    assert_eq!(files.calls(), 0, "a window is a window");
+
+    for host in 0..COMPUTED_MAX as u64 + 10 {
+        files.make(&format!("/srv/{host}"), 1_000 + host);
+        look(&format!("/srv/{host}"), 2);
+        look("/srv/current", 2);
+    }
+    assert_eq!(cache.computed_len(), COMPUTED_MAX);
+    let (again, _) = look("/srv/current", 3);
+    assert!(std::sync::Arc::ptr_eq(&first, &again), "what is used stays");
+}
+
+#[test]
+fn the_record_tells_what_happened() {
+    let (files, docroot) = (Fake::new(), docroot());
+    assert!(docroot.record().serving.is_none());
+    docroot.look(&files, at(0), Duration::ZERO);
+    files.flip("releases/2");
+    docroot.look(&files, at(5), Duration::ZERO);
+    files.unlink("/srv/current");
+    docroot.look(&files, at(6), Duration::ZERO);
+    let record = docroot.record();
+    assert_eq!((record.walks, record.failures, record.since), (3, 1, Some(at(5))));
+}
+
+#[test]
+fn an_earlier_link_may_lead_to_where_releases_are_and_nowhere_else() {
+    let files = Fake::new();
+    files.make("/srv/evil", 60);
+    files.make("/srv/evil/static", 61);
+    files.make("/srv/releases/1/public", 62);
+    let rules = only_releases();
+    let docroot = Docroot::new("/srv/current/public".as_ref(), rules.clone()).unwrap();
+    // The docroot ends in a release, but other paths under its first link would not.
+    files.flip("evil");
+    files.link("/srv/evil/public", "/srv/releases/1/public");
+    let Answer::Refused(failure) = docroot.look(&files, at(0), Duration::ZERO).answer else {
+        panic!("a detour is refused");
+    };
+    assert!(failure.covers(b"/srv/current/static/x", docroot.path()));
+
+    files.link("/www", "/srv");
+    let docroot = Docroot::new("/www/current/public".as_ref(), rules.clone()).unwrap();
+    files.flip("releases/1");
+    assert_eq!(release(&docroot.look(&files, at(0), Duration::ZERO)), "/srv/releases/1/public");
+
+    // A docroot that leads nowhere is no reason to refuse its neighbours behind the same earlier link.
+    let docroot = Docroot::new("/www/none".as_ref(), rules).unwrap();
+    let Answer::Refused(failure) = docroot.look(&files, at(0), Duration::ZERO).answer else {
+        panic!("what is missing is not left to be followed again");
+    };
+    assert!(failure.covers(b"/www/none/x", docroot.path()) && failure.covers(b"/srv/none/x", docroot.path()));
+    assert!(!failure.covers(b"/www/current/x", docroot.path()));
+}
+
+#[test]
+fn a_missing_link_covers_all_that_is_below_it() {
+    let files = Fake::new();
+    files.unlink("/srv/current");
+    let docroot = Docroot::new("/srv/current/public".as_ref(), only_releases()).unwrap();
+    let Answer::Refused(failure) = docroot.look(&files, at(0), seconds(30)).answer else {
+        panic!("it could appear at any time");
+    };
+    assert!(failure.covers(b"/srv/current/static/x", docroot.path()));
+}
+
+#[test]
+fn the_last_good_release_is_judged_again() {
+    let files = Fake::new();
+    files.make("/outside", 70);
+    let docroot = Docroot::new("/srv/current".as_ref(), only_releases()).unwrap();
+    docroot.look(&files, at(0), Duration::ZERO);
+    files.remove("/srv/releases/1");
+    files.link("/srv/releases/1", "/outside");
+    files.unlink("/srv/current");
+    assert_eq!(release(&docroot.look(&files, at(1), Duration::ZERO)), "refused");
+}
+
+#[test]
+fn flips_show_even_where_releases_share_a_directory() {
+    let files = Fake::new();
+    files.make("/srv/shared", 80);
+    files.link("/srv/releases/1/public", "/srv/shared");
+    files.link("/srv/releases/2/public", "/srv/shared");
+    let docroot = Docroot::new("/srv/current/public".as_ref(), Rules::default()).unwrap();
+    let led = |time: u64| {
+        let look = docroot.look(&files, at(time), Duration::ZERO);
+        look.answer.resolved().unwrap().reroot(b"/srv/current/static").unwrap()
+    };
+    assert_eq!(led(0), b"/srv/releases/1/static");
+    files.flip("releases/2");
+    assert_eq!(led(1), b"/srv/releases/2/static");
+}
+
+#[test]
+fn readlink_mode_takes_no_text_that_climbs_out() {
+    let files = Fake::new();
+    let mode = Mode::Readlink { from: None };
+    let docroot = Docroot::new("/srv/current".as_ref(), Rules { mode, ..only_releases() }).unwrap();
+    for text in ["releases/1/../../../outside", "releases/../outside", "releases/.."] {
+        files.flip(text);
+        files.make(&format!("/srv/{text}"), 90);
+        assert_eq!(release(&docroot.look(&files, at(0), Duration::ZERO)), "refused", "{text}");
+    }
+    files.flip("releases/1");
+    assert_eq!(release(&docroot.look(&files, at(1), Duration::ZERO)), "/srv/releases/1");
 }

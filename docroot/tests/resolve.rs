@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use docroot::{Docroot, Errno, Mode, News, Os, Resolution};
+use docroot::{Docroot, Errno, Mode, News, Os, Passage, Releases, Resolution, Rules, passages};
 
 /// A directory with releases in it, whose own path has no symlink.
 struct Tree {
@@ -55,10 +55,10 @@ struct Resolved {
 }
 
 fn resolve(docroot: &Path, mode: Mode) -> Result<Resolved, Errno> {
-    let docroot = Docroot::new(docroot, mode).unwrap();
+    let docroot = Docroot::new(docroot, Rules { mode, releases: None }).unwrap();
     match docroot.look(&Os, Os::now(), Duration::ZERO).news.unwrap() {
         News::Resolved { now, .. } => Ok(Resolved { docroot: os(now.docroot()), links: links(&now) }),
-        News::Failed { failure, .. } => Err(failure.errno()),
+        News::Failed { failure, .. } => Err(failure.errno().unwrap()),
     }
 }
 
@@ -288,6 +288,58 @@ fn realpath_mode_is_realpath() {
 
 #[test]
 fn relative_docroots_are_refused() {
-    assert!(Docroot::new("srv/app".as_ref(), Mode::Realpath).is_err());
-    assert!(Docroot::new("".as_ref(), Mode::Realpath).is_err());
+    assert!(Docroot::new("srv/app".as_ref(), Rules::default()).is_err());
+    assert!(Docroot::new("".as_ref(), Rules::default()).is_err());
+}
+
+#[test]
+fn other_paths_under_the_links_go_the_same_way() {
+    let tree = Tree::new();
+    fs::create_dir_all(tree.at("data/www/app/releases/42/public")).unwrap();
+    tree.link("www", "data/www").link("data/www/app/current", "releases/42");
+    let docroot = Docroot::new(&tree.at("www/app/current/public"), Rules::default()).unwrap();
+    let look = docroot.look(&Os, Os::now(), Duration::ZERO);
+    let resolution = look.answer.resolved().unwrap();
+    let reroot = |path: &str| {
+        let led = resolution.reroot(tree.at(path).as_os_str().as_bytes())?;
+        Some(Path::new(std::ffi::OsStr::from_bytes(&led)).strip_prefix(&tree.root).unwrap().to_owned())
+    };
+    let led = |path: &str| reroot(path).map(|path| path.to_str().unwrap().to_owned());
+    assert_eq!(led("www/app/current/cgi-bin/x").as_deref(), Some("data/www/app/releases/42/cgi-bin/x"));
+    assert_eq!(led("data/www/app/current/x").as_deref(), Some("data/www/app/releases/42/x"));
+    assert_eq!(led("www/other").as_deref(), Some("data/www/other"));
+    assert_eq!(led("www/app/current").as_deref(), Some("data/www/app/releases/42"));
+    for elsewhere in ["www2/x", "data/www/app/current2/x", "data/www/app/releases/42/x", "elsewhere"] {
+        assert_eq!(led(elsewhere), None, "{elsewhere}");
+    }
+}
+
+#[test]
+fn passages_are_known_as_far_as_one_can_get() {
+    let tree = Tree::new();
+    tree.link("current", "A").link("A", "release-12").link("dangling", "via").link("via", "none");
+    let mut releases = Releases::default();
+    releases.add(tree.at("release-*").as_os_str().as_bytes()).unwrap();
+    let of = |name: &str, mode: &Mode| {
+        let path = CString::new(tree.at(name).as_os_str().as_bytes()).unwrap();
+        passages(&Os, &path, &Rules { mode: mode.clone(), releases: Some(releases.clone()) })
+    };
+    let bytes = |name: &str| tree.at(name).as_os_str().as_bytes().to_vec();
+    let passage = |link: &str, target: Option<&str>| Passage { link: bytes(link), target: target.map(bytes) };
+    let real = Mode::Realpath;
+    assert_eq!(
+        of("current/x/y", &real),
+        [passage("current", Some("release-12")), passage("A", Some("release-12"))],
+        "what the release has not is no link"
+    );
+    assert_eq!(of("dangling/x", &real), [passage("dangling", None), passage("via", None)]);
+    assert_eq!(of("missing/x", &real), [passage("missing", None)]);
+    assert_eq!(of("release-12", &real), []);
+    assert_eq!(of("current/htdocs", &readlink()), [passage("current", None)], "A is none of the releases");
+    tree.link("direct", "release-12");
+    assert_eq!(of("direct/htdocs", &readlink()), [passage("direct", Some("release-12"))]);
+    let anywhere = Rules { mode: readlink(), releases: None };
+    let path = CString::new(tree.at("dangling").as_os_str().as_bytes()).unwrap();
+    assert_eq!(passages(&Os, &path, &anywhere), [passage("dangling", Some("via"))]);
+    assert_eq!(of("missing/x", &readlink()), [passage("missing", None)]);
 }
