@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apache_sys as sys;
-use docroot::{Cache, Docroot, Settings, parse_every, parse_readlink, parse_switch};
+use docroot::{
+    Cache, Docroot, Look, Moment, NotAbsolute, Os, Settings, parse_every, parse_readlink, parse_releases, parse_switch,
+};
 
 use crate::guard::guard;
 use crate::httpd::{Command, Commands, Level, Pool, Server, log};
@@ -18,12 +20,19 @@ use crate::httpd::{Command, Commands, Level, Pool, Server, log};
 pub struct ServerConfig {
     settings: Settings,
     site: Option<Site>,
+    /// What this process knows of docroots; the same for all servers.
+    cache: Option<Arc<Cache>>,
 }
 
 impl ServerConfig {
     /// What requests need; nothing where docroots are not resolved.
     pub fn site(&self) -> Option<&Site> {
         self.site.as_ref()
+    }
+
+    /// What this process knows of docroots.
+    pub fn cache(&self) -> Option<&Cache> {
+        self.cache.as_deref()
     }
 }
 
@@ -32,7 +41,9 @@ pub struct Site {
     docroot: Arc<Docroot>,
     /// httpd's own string of the docroot, which the address tells from any other without comparing.
     configured: *const c_char,
+    rules: usize,
     every: Duration,
+    cache: Arc<Cache>,
 }
 
 impl Site {
@@ -50,11 +61,19 @@ impl Site {
     pub fn every(&self) -> Duration {
         self.every
     }
+
+    /// A look at a docroot that only a request knows.
+    ///
+    /// # Errors
+    /// [`NotAbsolute`] if `docroot` is no absolute path.
+    pub fn compute(&self, docroot: &CStr, now: Moment) -> Result<(Arc<Docroot>, Look), NotAbsolute> {
+        self.cache.computed(docroot, self.rules, &Os, now, self.every)
+    }
 }
 
 /// The directives. They are registered for every context so that a misplaced one gets our message, which says where
 /// it belongs; httpd's own says only that it is "not allowed here".
-pub static COMMANDS: Commands<4> = Commands::new([
+pub static COMMANDS: Commands<5> = Commands::new([
     Commands::take1(
         c"RealpathEvery",
         realpath_every,
@@ -69,6 +88,11 @@ pub static COMMANDS: Commands<4> = Commands::new([
         c"Realdoc",
         realdoc,
         c"On (the default) resolves docroots, Off leaves them alone. Valid in server config and virtual host",
+    ),
+    Commands::raw(
+        c"RealdocReleases",
+        realdoc_releases,
+        c"where releases live: absolute paths, with the wildcards of <Directory>. Links may lead nowhere else, and <Directory> sections written for the links follow them. Valid in server config and virtual host",
     ),
     Commands::END,
 ]);
@@ -111,6 +135,34 @@ unsafe extern "C" fn realdoc(cmd: *mut sys::cmd_parms, _section: *mut c_void, va
     }
 }
 
+unsafe extern "C" fn realdoc_releases(
+    cmd: *mut sys::cmd_parms,
+    _section: *mut c_void,
+    values: *const c_char,
+) -> *const c_char {
+    // SAFETY: httpd calls this for its directive, with all that follows its name.
+    unsafe {
+        let words = words(cmd, values);
+        set(cmd, values, move |settings, _| {
+            let words: Vec<_> = words.iter().map(Vec::as_slice).collect();
+            settings.releases = Some(parse_releases(&words).map_err(|invalid| invalid.to_string())?);
+            Ok(())
+        })
+    }
+}
+
+/// The words of a directive that takes any number, an empty one (`""`) too; httpd's own way with such a directive ends
+/// at the first empty word and says nothing.
+///
+/// # Safety
+/// `cmd` and `values` are what httpd hands to the function of a directive that takes its arguments raw.
+unsafe fn words(cmd: *mut sys::cmd_parms, values: *const c_char) -> Vec<Vec<u8>> {
+    guard(Vec::new(), || {
+        // SAFETY: the caller passes on what httpd guarantees.
+        unsafe { Command::new(cmd).words(values) }
+    })
+}
+
 /// Lets `change` set one value, if the directive is in a place where it may be.
 ///
 /// # Safety
@@ -136,7 +188,7 @@ unsafe fn set(
         };
         match result {
             Ok(()) => std::ptr::null(),
-            Err(message) => command.pool().copy(&message),
+            Err(message) => command.pool().copy(message.as_bytes()).as_ptr(),
         }
     })
 }
@@ -170,8 +222,13 @@ pub unsafe extern "C" fn merge_server_config(
         // SAFETY: httpd guarantees the pool, and that both point to what we made.
         let (pool, server, host) =
             unsafe { (Pool::new(pool), &*server.cast::<ServerConfig>(), &*host.cast::<ServerConfig>()) };
-        pool.own(ServerConfig { settings: host.settings.over(&server.settings), site: None }).cast()
+        pool.own(ServerConfig { settings: host.settings.over(&server.settings), ..ServerConfig::default() }).cast()
     })
+}
+
+/// What a server sets and inherits; the defaults where there is no directive of ours.
+pub fn server_settings(server: Server<'_>) -> Settings {
+    server.config().map(|config| config.settings.clone()).unwrap_or_default()
 }
 
 /// Gives each server of a complete configuration what its requests will need.
@@ -180,17 +237,41 @@ pub unsafe extern "C" fn merge_server_config(
 /// gets one of its own.
 pub fn settle(pool: Pool<'_>, main: Server<'_>) {
     let mut cache = Cache::default();
-    for server in main.with_virtual_hosts() {
-        let settings = server.config().map(|config| config.settings.clone()).unwrap_or_default();
-        let site = settings.enabled().then(|| site(server, &settings, &mut cache)).flatten();
-        server.set_config(pool.own(ServerConfig { settings, site }));
+    let entries: Vec<_> = main
+        .with_virtual_hosts()
+        .map(|server| {
+            let settings = server_settings(server);
+            let entry = settings.enabled().then(|| entry(server, &settings, &mut cache)).flatten();
+            (server, settings, entry)
+        })
+        .collect();
+    cache.settle();
+    let cache = Arc::new(cache);
+    for (server, settings, entry) in entries {
+        let every = settings.every();
+        let site = entry.map(|entry| Site {
+            docroot: entry.docroot,
+            configured: entry.configured,
+            rules: entry.rules,
+            every,
+            cache: Arc::clone(&cache),
+        });
+        server.set_config(pool.own(ServerConfig { settings, site, cache: Some(Arc::clone(&cache)) }));
     }
 }
 
-fn site(server: Server<'_>, settings: &Settings, cache: &mut Cache) -> Option<Site> {
+/// A server's entry in the cache.
+struct Entry {
+    docroot: Arc<Docroot>,
+    configured: *const c_char,
+    rules: usize,
+}
+
+fn entry(server: Server<'_>, settings: &Settings, cache: &mut Cache) -> Option<Entry> {
     let configured = server.configured_document_root()?;
-    match cache.configured(configured, &settings.mode()) {
-        Ok(docroot) => Some(Site { docroot, configured: configured.as_ptr(), every: settings.every() }),
+    let rules = cache.rules(&settings.rules());
+    match cache.configured(configured, rules) {
+        Ok(docroot) => Some(Entry { docroot, configured: configured.as_ptr(), rules }),
         Err(error) => {
             log!(server, Level::Warning, "{}: left as configured: {error}", configured.to_string_lossy());
             None

@@ -7,10 +7,9 @@ use std::ffi::c_int;
 
 use apache_sys as sys;
 
-use crate::directives;
 use crate::guard::guard;
-use crate::httpd::{Pool, Request, Server};
-use crate::pin;
+use crate::httpd::{Pool, Request, Server, is_defined};
+use crate::{directives, dump, pin, sections, status};
 
 /// A subrequest or an internal redirect begins: it gets the pin of the request that it came from.
 ///
@@ -36,6 +35,67 @@ pub unsafe extern "C" fn post_read_request(r: *mut sys::request_rec) -> c_int {
         crate::fault::strike(request, "post_read_request");
         pin::begin(request);
         sys::DECLINED
+    })
+}
+
+/// A URL is mapped to a file: the file becomes that of the pinned release.
+///
+/// # Safety
+/// httpd's `map_to_storage` hook: `r` is a request whose URL is translated.
+pub unsafe extern "C" fn map_to_storage(r: *mut sys::request_rec) -> c_int {
+    guard(sys::HTTP_INTERNAL_SERVER_ERROR, || {
+        // SAFETY: httpd guarantees a live request for the length of the call.
+        let request = unsafe { Request::new(r) };
+        #[cfg(feature = "fault-injection")]
+        crate::fault::strike(request, "map_to_storage");
+        match pin::map(request) {
+            Ok(()) => sys::DECLINED,
+            Err(pin::Refused::OutsideReleases) => sys::HTTP_SERVICE_UNAVAILABLE,
+            Err(pin::Refused::NotFound) => sys::HTTP_NOT_FOUND,
+            Err(pin::Refused::Forbidden) => sys::HTTP_FORBIDDEN,
+        }
+    })
+}
+
+/// The configuration is read and merged: sections follow the links.
+///
+/// # Safety
+/// httpd's `check_config` hook: `pconf` lives as long as the configuration, and `s` is the list of its servers.
+pub unsafe extern "C" fn check_config(
+    pconf: *mut sys::apr_pool_t,
+    _plog: *mut sys::apr_pool_t,
+    _ptemp: *mut sys::apr_pool_t,
+    s: *mut sys::server_rec,
+) -> c_int {
+    guard(sys::HTTP_INTERNAL_SERVER_ERROR, || {
+        // SAFETY: httpd guarantees both for as long as the configuration lives, and that this is its only thread.
+        unsafe { sections::follow_links(Pool::new(pconf), Server::new(s)) };
+        sys::OK
+    })
+}
+
+/// `httpd -t`: prints the docroots if it was asked to.
+///
+/// # Safety
+/// httpd's `test_config` hook: `s` is the list of servers.
+pub unsafe extern "C" fn test_config(_pconf: *mut sys::apr_pool_t, s: *mut sys::server_rec) {
+    guard((), || {
+        if is_defined(c"DUMP_REALDOC") {
+            // SAFETY: httpd guarantees the servers for the length of the call.
+            print!("{}", dump::table(unsafe { Server::new(s) }));
+        }
+    });
+}
+
+/// mod_status asks for our section of its page.
+///
+/// # Safety
+/// mod_status's `status_hook`: `r` is a request that is being answered.
+pub unsafe extern "C" fn status_hook(r: *mut sys::request_rec, flags: c_int) -> c_int {
+    guard(sys::DECLINED, || {
+        // SAFETY: httpd guarantees a live request for the length of the call.
+        status::write(unsafe { Request::new(r) }, flags & sys::AP_STATUS_SHORT != 0);
+        sys::OK
     })
 }
 

@@ -13,11 +13,17 @@ use std::marker::PhantomData;
 use std::ptr;
 
 use apache_sys as sys;
+use docroot::Cache;
 
-use crate::directives::ServerConfig;
+use crate::directives::{ServerConfig, Site};
 use crate::guard::guard;
-use crate::pin::Tree;
 use crate::realdoc_module;
+
+mod configuration;
+mod request;
+
+pub use configuration::Definition;
+pub use request::Request;
 
 /// The module record, which httpd writes to when it loads the module.
 #[repr(transparent)]
@@ -37,8 +43,8 @@ impl Module {
     }
 }
 
-/// The predecessors of a hook that must run behind httpd core's.
-pub static AFTER_CORE: Names<2> = Names([c"core.c".as_ptr(), ptr::null()]);
+/// httpd core, as the predecessor or the successor of a hook.
+pub static CORE: Names<2> = Names([c"core.c".as_ptr(), ptr::null()]);
 
 /// A list of module names, as the functions that register hooks take it.
 pub struct Names<const N: usize>([*const c_char; N]);
@@ -85,12 +91,26 @@ impl Commands<0> {
 
     /// A directive with one argument.
     pub const fn take1(name: &'static CStr, function: Take1, usage: &'static CStr) -> sys::command_rec {
+        Self::directive(name, function, sys::TAKE1, usage)
+    }
+
+    /// A directive whose function gets all that follows the name.
+    pub const fn raw(name: &'static CStr, function: Take1, usage: &'static CStr) -> sys::command_rec {
+        Self::directive(name, function, sys::RAW_ARGS, usage)
+    }
+
+    const fn directive(
+        name: &'static CStr,
+        function: Take1,
+        arguments: sys::cmd_how,
+        usage: &'static CStr,
+    ) -> sys::command_rec {
         sys::command_rec {
             name: name.as_ptr(),
             func: sys::cmd_func { take1: Some(function) },
             cmd_data: ptr::null_mut(),
             req_override: sys::RSRC_CONF | sys::ACCESS_CONF | sys::OR_ALL,
-            args_how: sys::TAKE1,
+            args_how: arguments,
             errmsg: usage.as_ptr(),
         }
     }
@@ -134,14 +154,15 @@ impl<'p> Pool<'p> {
     }
 
     /// Copies a text into the pool as a C string; a NUL in it ends it.
-    pub fn copy(self, text: &str) -> *const c_char {
-        let text = c_string(text);
-        let bytes = text.as_bytes_with_nul();
-        // SAFETY: the pool is live (whoever wrapped it) and APR gives as many bytes as were asked for.
+    pub fn copy(self, text: &[u8]) -> &'p CStr {
+        let text = &text[..text.iter().position(|&byte| byte == 0).unwrap_or(text.len())];
+        // SAFETY: the pool is live (whoever wrapped it), APR gives as many bytes as were asked for, and they live as
+        // long as the pool. The text has no NUL inside and gets one at its end.
         unsafe {
-            let place = sys::apr_palloc(self.raw, bytes.len()).cast::<u8>();
-            place.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-            place.cast()
+            let place = sys::apr_palloc(self.raw, text.len() + 1).cast::<u8>();
+            place.copy_from_nonoverlapping(text.as_ptr(), text.len());
+            place.add(text.len()).write(0);
+            CStr::from_ptr(place.cast())
         }
     }
 }
@@ -179,6 +200,23 @@ impl Command<'_> {
     pub fn name(&self) -> &CStr {
         // SAFETY: httpd sets the command that it calls the function of, and a name is a static C string.
         unsafe { CStr::from_ptr((*(*self.raw).cmd).name) }
+    }
+
+    /// The words of a line, as httpd splits and unquotes them.
+    ///
+    /// # Safety
+    /// `line` is a C string.
+    pub unsafe fn words(&self, line: *const c_char) -> Vec<Vec<u8>> {
+        let mut words = Vec::new();
+        let mut rest = line;
+        // SAFETY: the caller's promise; `ap_getword_conf` moves `rest` on in the same string, at most to its end, and
+        // returns a C string in the pool.
+        unsafe {
+            while !CStr::from_ptr(rest).to_bytes().trim_ascii().is_empty() {
+                words.push(CStr::from_ptr(sys::ap_getword_conf(self.pool().raw, &mut rest)).to_bytes().to_vec());
+            }
+        }
+        words
     }
 
     /// Whether the directive is in a section for a part of a server, or in `.htaccess`.
@@ -249,8 +287,45 @@ impl<'s> Server<'s> {
     }
 
     /// What requests to this server need.
-    pub fn site(self) -> Option<&'s crate::directives::Site> {
+    pub fn site(self) -> Option<&'s Site> {
         self.config().and_then(ServerConfig::site)
+    }
+
+    /// Whether `definition` stands in this server: in its own section, or outside of all virtual hosts.
+    pub fn has(self, definition: Definition<'_>) -> bool {
+        let Some((file, line)) = definition.virtual_host() else {
+            return true;
+        };
+        // SAFETY: null or a C string of the configuration, and a plain number.
+        unsafe {
+            let name = (*self.raw).defn_name;
+            !name.is_null() && CStr::from_ptr(name) == file && (*self.raw).defn_line_number == line
+        }
+    }
+
+    /// What this process knows of docroots.
+    pub fn cache(self) -> Option<&'s Cache> {
+        self.config().and_then(ServerConfig::cache)
+    }
+
+    /// What the operator calls this server, and where the configuration defines it.
+    pub fn description(self) -> String {
+        // SAFETY: both are null or C strings of the configuration.
+        let (name, file) = unsafe { (self.text((*self.raw).server_hostname), self.text((*self.raw).defn_name)) };
+        // SAFETY: a plain number in a live structure.
+        let line = unsafe { (*self.raw).defn_line_number };
+        let name = name.unwrap_or_else(|| "(no ServerName)".into());
+        match file {
+            Some(file) => format!("{name} ({file}:{line})"),
+            None => format!("{name} (main server)"),
+        }
+    }
+
+    /// # Safety
+    /// The string is null or a C string.
+    unsafe fn text(self, string: *const c_char) -> Option<String> {
+        // SAFETY: the caller's promise.
+        (!string.is_null()).then(|| unsafe { CStr::from_ptr(string) }.to_string_lossy().into_owned())
     }
 
     /// The docroot that the configuration gives this server.
@@ -263,123 +338,10 @@ impl<'s> Server<'s> {
     }
 }
 
-/// A request: from the network, a subrequest, or an internal redirect.
-#[derive(Clone, Copy)]
-pub struct Request<'r> {
-    raw: *mut sys::request_rec,
-    life: PhantomData<&'r ()>,
-}
-
-impl<'r> Request<'r> {
-    /// Wraps a request.
-    ///
-    /// # Safety
-    /// It must live for `'r`, have its configuration and server set, and be used by this thread only.
-    pub unsafe fn new(raw: *mut sys::request_rec) -> Self {
-        Self { raw, life: PhantomData }
-    }
-
-    /// The server that answers the request.
-    pub fn server(self) -> Server<'r> {
-        // SAFETY: a request's server is set and lives as long as the configuration.
-        unsafe { Server::new((*self.raw).server) }
-    }
-
-    /// The request that this one is a part of or a continuation of.
-    pub fn parent(self) -> Option<Self> {
-        // SAFETY: both are null or requests that outlive this one: a subrequest's pool is a child of its main
-        // request's, and a redirect shares the pool of the request before.
-        let (main, prev) = unsafe { ((*self.raw).main, (*self.raw).prev) };
-        // A redirect within a subrequest has both, and its predecessor is the nearer one.
-        let parent = if prev.is_null() { main } else { prev };
-        (!parent.is_null()).then_some(Self { raw: parent, life: PhantomData })
-    }
-
-    /// The request that came from the network.
-    pub fn root(self) -> Self {
-        std::iter::successors(Some(self), |request| request.parent()).last().unwrap_or(self)
-    }
-
-    /// Whether its docroot is the one at this address.
-    pub fn has_document_root(self, address: *const c_char) -> bool {
-        // SAFETY: a request has core's configuration from `create_request` on.
-        ptr::eq(unsafe { sys::ap_document_root(self.raw) }, address)
-    }
-
-    /// Makes `docroot` the docroot of this request alone.
-    pub fn set_document_root(self, docroot: &'r CStr) {
-        // SAFETY: a request has core's configuration from `create_request` on, which is this request's own, and the
-        // string lives as long as the request.
-        unsafe { sys::ap_set_document_root(self.raw, docroot.as_ptr()) };
-    }
-
-    /// The tree that the request belongs to, as far as it is known.
-    pub fn tree(self) -> Option<&'r Tree> {
-        // SAFETY: a request has a configuration vector, and what it has in our place is what we put there: null, or a
-        // `Tree` that lives until the pool of the root request is destroyed.
-        unsafe {
-            let tree = sys::realdoc_get_module_config((*self.raw).request_config, realdoc_module.as_ptr());
-            tree.cast::<Tree>().as_ref()
-        }
-    }
-
-    /// Makes `tree` the tree that the request belongs to.
-    pub fn set_tree(self, tree: &'r Tree) {
-        // SAFETY: a request has a configuration vector of its own; `tree` outlives the request.
-        unsafe {
-            sys::realdoc_set_module_config(
-                (*self.raw).request_config,
-                realdoc_module.as_ptr(),
-                ptr::from_ref(tree).cast_mut().cast(),
-            );
-        }
-    }
-
-    /// Starts a tree at this request, which must be the root of it. It ends with the request's pool, when the last
-    /// byte of the response is out.
-    pub fn plant(self, tree: Tree) -> &'r Tree {
-        // SAFETY: a request has a pool, which this thread may use, and which lives as long as the root request.
-        let tree = unsafe {
-            let pool = Pool::<'r>::new((*self.raw).pool);
-            &*pool.own(Planted { root: self.raw, tree })
-        };
-        self.set_tree(&tree.tree);
-        &tree.tree
-    }
-
-    /// The value of a request header, the first if there are more.
-    #[cfg(feature = "fault-injection")]
-    pub fn header(self, name: &CStr) -> Option<&'r CStr> {
-        // SAFETY: a request whose header is complete has the table, whose values live in the request's pool.
-        unsafe {
-            let value = sys::apr_table_get((*self.raw).headers_in, name.as_ptr());
-            (!value.is_null()).then(|| CStr::from_ptr(value))
-        }
-    }
-}
-
-/// A tree in the pool of its root request.
-struct Planted {
-    root: *mut sys::request_rec,
-    tree: Tree,
-}
-
-impl Drop for Planted {
-    /// Takes back what points into the tree. A cleanup of another module, registered before the request's header was
-    /// complete, runs later than this one and may still look at the requests.
-    fn drop(&mut self) {
-        let mut request = self.root;
-        while !request.is_null() {
-            // SAFETY: the root request and those that it was redirected to live in the pool that is being destroyed,
-            // which runs its cleanups before it takes any memory back. (Subrequests live in child pools, which are
-            // gone by now.)
-            unsafe {
-                sys::ap_set_document_root(request, ptr::null());
-                sys::realdoc_set_module_config((*request).request_config, realdoc_module.as_ptr(), ptr::null_mut());
-                request = (*request).next;
-            }
-        }
-    }
+/// Whether httpd was started with `-D name`.
+pub fn is_defined(name: &CStr) -> bool {
+    // SAFETY: a C string that httpd only reads.
+    unsafe { sys::ap_exists_config_define(name.as_ptr()) != 0 }
 }
 
 /// How bad a line is.

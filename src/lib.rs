@@ -9,6 +9,8 @@
 //!    leads ([`docroot::Docroot::look`]), keeps the answer for the request (the *pin*) and makes it the request's own
 //!    docroot with `ap_set_document_root`. Nothing that threads share is written for it.
 //! 2. httpd and its modules map the URL below that docroot: `r->filename`, `DOCUMENT_ROOT`, `.htaccess`, PHP.
+//!    What is mapped elsewhere below the link (`Alias`), or below a docroot that only this request has
+//!    (`VirtualDocumentRoot`), `map_to_storage` leads to the pinned release before httpd walks the directories.
 //! 3. Every subrequest and internal redirect starts out with an empty configuration of its own; `create_request` gives
 //!    it the pin of the request that it came from.
 //! 4. The pin is let go when the pool of the main request is destroyed, after the last byte of the response.
@@ -20,20 +22,30 @@
 //! | `hooks` | the functions that httpd calls at run time: guard, wrap, call, map |
 //! | `directives` | the functions that httpd calls while it reads its configuration, and what they set |
 //! | `pin` | what a request tree holds on to |
+//! | `news` | what the log says of docroots |
+//! | `sections` | `<Directory>` sections that follow the links |
+//! | `dump`, `status` | what the operator can ask for |
 //! | `httpd` | safe wrappers of httpd's structures |
 //! | `guard` | the wall that stops a panic |
 
 mod directives;
+mod dump;
 #[cfg(feature = "fault-injection")]
 mod fault;
 mod guard;
 mod hooks;
 mod httpd;
+mod news;
 mod pin;
+mod sections;
+mod status;
 
 use std::mem::MaybeUninit;
 
 use apache_sys as sys;
+
+/// The type of mod_status's hook.
+type StatusHook = unsafe extern "C" fn(*mut sys::request_rec, std::ffi::c_int) -> std::ffi::c_int;
 
 /// Registers the hooks; httpd calls it once each time it has loaded the module.
 ///
@@ -48,7 +60,7 @@ unsafe extern "C" fn register_hooks(_pool: *mut sys::apr_pool_t) {
         // request has no URL yet.
         sys::ap_hook_create_request(
             Some(hooks::create_request),
-            httpd::AFTER_CORE.as_ptr(),
+            httpd::CORE.as_ptr(),
             std::ptr::null(),
             sys::APR_HOOK_MIDDLE,
         );
@@ -59,6 +71,27 @@ unsafe extern "C" fn register_hooks(_pool: *mut sys::apr_pool_t) {
             std::ptr::null(),
             std::ptr::null(),
             sys::APR_HOOK_REALLY_FIRST,
+        );
+        // As late as can be and still ahead of core's at REALLY_LAST, which walks the directories: modules that map
+        // URLs or compute docroots in this hook too (mod_lua) are done, and those that answer without a file (proxy,
+        // TRACE, OPTIONS) have ended it. Naming core as the successor would not do, because it has another function
+        // in this hook that runs first of all.
+        sys::ap_hook_map_to_storage(
+            Some(hooks::map_to_storage),
+            std::ptr::null(),
+            std::ptr::null(),
+            sys::APR_HOOK_REALLY_LAST - 1,
+        );
+        // When httpd has merged the sections of all virtual hosts; it runs for `httpd -t` as well.
+        sys::ap_hook_check_config(Some(hooks::check_config), std::ptr::null(), std::ptr::null(), sys::APR_HOOK_LAST);
+        sys::ap_hook_test_config(Some(hooks::test_config), std::ptr::null(), std::ptr::null(), sys::APR_HOOK_MIDDLE);
+        // mod_status runs this hook if it is loaded; APR keeps optional hooks by name and without their type.
+        sys::apr_optional_hook_add(
+            c"status_hook".as_ptr(),
+            Some(std::mem::transmute::<StatusHook, unsafe extern "C" fn()>(hooks::status_hook)),
+            std::ptr::null(),
+            std::ptr::null(),
+            sys::APR_HOOK_MIDDLE,
         );
         // When all virtual hosts are merged, behind modules that still set docroots or add hosts.
         sys::ap_hook_post_config(Some(hooks::post_config), std::ptr::null(), std::ptr::null(), sys::APR_HOOK_LAST);

@@ -12,6 +12,10 @@
 #include "http_log.h"
 #include "http_protocol.h"
 #include "http_request.h"
+#include "mod_status.h"
+#include "util_cfgtree.h"
+#include "apr_fnmatch.h"
+#include "apr_optional_hooks.h"
 #include "apr_pools.h"
 #include "apr_tables.h"
 
@@ -23,6 +27,9 @@ void realdoc_set_module_config(ap_conf_vector_t *vector, const module *m, void *
 
 /* ap_get_core_module_config for a server: httpd core's own settings of it. */
 core_server_config *realdoc_core_server_config(const server_rec *s);
+
+/* ap_get_core_module_config for a section: httpd core's part of it. */
+core_dir_config *realdoc_core_dir_config(const ap_conf_vector_t *section);
 
 /* APLOG_MODULE_IS_LEVEL: whether `s` logs lines of `m` at `level`. A NULL server logs everything. */
 int realdoc_logs_level(const server_rec *s, const module *m, int level);

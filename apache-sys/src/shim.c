@@ -20,6 +20,11 @@ core_server_config *realdoc_core_server_config(const server_rec *s)
     return (core_server_config *)ap_get_core_module_config(s->module_config);
 }
 
+core_dir_config *realdoc_core_dir_config(const ap_conf_vector_t *section)
+{
+    return (core_dir_config *)ap_get_core_module_config(section);
+}
+
 int realdoc_logs_level(const server_rec *s, const module *m, int level)
 {
     return APLOG_MODULE_IS_LEVEL(s, m->module_index, level);

@@ -1,0 +1,67 @@
+//! `httpd -t -D DUMP_REALDOC`.
+//!
+//! Owns: the table of docroots that is printed. Must not: change anything.
+
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+
+use docroot::{Docroot, Mode, Moment, Os};
+use std::time::Duration;
+
+use crate::directives::server_settings;
+use crate::httpd::Server;
+use crate::sections::{following, server_passages};
+
+/// The docroots of all servers, as text.
+pub fn table(main: Server<'_>) -> String {
+    let mut text = String::from("mod_realdoc docroots:\n");
+    for server in main.with_virtual_hosts() {
+        // Nothing can go wrong when one writes to a string.
+        let _ = describe(&mut text, server);
+    }
+    text
+}
+
+fn describe(text: &mut String, server: Server<'_>) -> std::fmt::Result {
+    writeln!(text, "{}", server.description())?;
+    let Some(path) = server.configured_document_root() else {
+        return writeln!(text, "    docroot: none");
+    };
+    writeln!(text, "    docroot: {}", path.to_string_lossy())?;
+    let settings = server_settings(server);
+    if !settings.enabled() {
+        return writeln!(text, "    Realdoc Off");
+    }
+    let rules = settings.rules();
+    match &rules.mode {
+        Mode::Realpath => writeln!(text, "    mode: realpath"),
+        Mode::Readlink { from: None } => writeln!(text, "    mode: readlink"),
+        Mode::Readlink { from: Some(from) } => writeln!(text, "    mode: readlink from {}", from.to_string_lossy()),
+    }?;
+    for passage in server_passages(server).into_iter().flat_map(|(passages, _)| passages) {
+        let target = passage.target.as_deref().map_or("(nowhere)".into(), String::from_utf8_lossy);
+        writeln!(text, "    link: {} -> {target}", String::from_utf8_lossy(&passage.link))?;
+    }
+    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
+    if let Ok(docroot) = Docroot::new(path, rules) {
+        let look = docroot.look(&Os, Moment::from_nanoseconds(0), Duration::ZERO);
+        match look.answer {
+            docroot::Answer::Resolved(resolution) => {
+                writeln!(text, "    resolved: {}", resolution.docroot().to_string_lossy())
+            }
+            docroot::Answer::AsConfigured => writeln!(text, "    resolved: no, left as configured"),
+            docroot::Answer::Refused(failure) => writeln!(text, "    refused: {failure}"),
+        }?;
+    }
+    for (section, led) in following(server) {
+        for path in led {
+            writeln!(
+                text,
+                "    follows: <Directory {}> at {}",
+                String::from_utf8_lossy(&section).trim_end_matches('/'),
+                String::from_utf8_lossy(&path)
+            )?;
+        }
+    }
+    Ok(())
+}

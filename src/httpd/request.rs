@@ -1,0 +1,236 @@
+//! Requests.
+//!
+//! Owns: what the module reads and writes of a `request_rec`, and how long it lives. Must not: decide what to write.
+
+use std::ffi::{CStr, c_char};
+use std::marker::PhantomData;
+use std::ptr;
+
+use apache_sys as sys;
+
+use super::{Pool, Server};
+use crate::pin::Tree;
+use crate::realdoc_module;
+
+/// A request: from the network, a subrequest, or an internal redirect.
+#[derive(Clone, Copy)]
+pub struct Request<'r> {
+    raw: *mut sys::request_rec,
+    life: PhantomData<&'r ()>,
+}
+
+impl<'r> Request<'r> {
+    /// Wraps a request.
+    ///
+    /// # Safety
+    /// It must live for `'r`, have its configuration and server set, and be used by this thread only.
+    pub unsafe fn new(raw: *mut sys::request_rec) -> Self {
+        Self { raw, life: PhantomData }
+    }
+
+    /// The server that answers the request.
+    pub fn server(self) -> Server<'r> {
+        // SAFETY: a request's server is set and lives as long as the configuration.
+        unsafe { Server::new((*self.raw).server) }
+    }
+
+    /// The request that this one is a part of or a continuation of.
+    pub fn parent(self) -> Option<Self> {
+        // SAFETY: both are null or requests that outlive this one: a subrequest's pool is a child of its main
+        // request's, and a redirect shares the pool of the request before.
+        let (main, prev) = unsafe { ((*self.raw).main, (*self.raw).prev) };
+        // A redirect within a subrequest has both, and its predecessor is the nearer one.
+        let parent = if prev.is_null() { main } else { prev };
+        (!parent.is_null()).then_some(Self { raw: parent, life: PhantomData })
+    }
+
+    /// The request that came from the network.
+    pub fn root(self) -> Self {
+        std::iter::successors(Some(self), |request| request.parent()).last().unwrap_or(self)
+    }
+
+    /// Where the string of its docroot is. For comparing addresses only.
+    pub fn document_root_address(self) -> *const c_char {
+        // SAFETY: a request has core's configuration from `create_request` on.
+        unsafe { sys::ap_document_root(self.raw) }
+    }
+
+    /// Its docroot: its own, or the one that the configuration gives its server. To be looked at and not kept: whoever
+    /// set it may set another one.
+    pub fn document_root(self) -> Option<&'r CStr> {
+        // SAFETY: a request has core's configuration from `create_request` on. Its docroot is null or a C string that
+        // httpd itself has just used, or is about to use, for this request.
+        unsafe {
+            let docroot = sys::ap_document_root(self.raw);
+            (!docroot.is_null()).then(|| CStr::from_ptr(docroot))
+        }
+    }
+
+    /// Makes `docroot` the docroot of this request alone.
+    pub fn set_document_root(self, docroot: &'r CStr) {
+        // SAFETY: a request has core's configuration from `create_request` on, which is this request's own, and the
+        // string lives as long as the request.
+        unsafe { sys::ap_set_document_root(self.raw, docroot.as_ptr()) };
+    }
+
+    /// The directory that its part of the URL space is mapped into: of an `Alias`, that one's, else the docroot.
+    pub fn context_document_root(self) -> Option<&'r CStr> {
+        // SAFETY: as for the docroot.
+        unsafe {
+            let directory = sys::ap_context_document_root(self.raw);
+            (!directory.is_null()).then(|| CStr::from_ptr(directory))
+        }
+    }
+
+    /// Makes `directory` the one that its part of the URL space is mapped into.
+    pub fn set_context_document_root(self, directory: &'r CStr) {
+        // SAFETY: a request has core's configuration from `create_request` on, which is this request's own, and the
+        // string lives as long as the request. A null prefix leaves the prefix as it is.
+        unsafe { sys::ap_set_context_info(self.raw, ptr::null(), directory.as_ptr()) };
+    }
+
+    /// The file that the URL is mapped to, if that is an absolute path.
+    pub fn filename(self) -> Option<&'r CStr> {
+        // SAFETY: null or a C string that lives as long as the request.
+        let filename = unsafe {
+            let filename = (*self.raw).filename;
+            (!filename.is_null()).then(|| CStr::from_ptr(filename))
+        };
+        // A proxied request has a URL there.
+        filename.filter(|filename| filename.to_bytes().first() == Some(&b'/'))
+    }
+
+    /// Maps the URL to another file.
+    pub fn set_filename(self, filename: &'r CStr) {
+        // SAFETY: the request is live; httpd replaces the string and never writes to it. What was known of the file
+        // is forgotten, because it was known of another one.
+        unsafe {
+            (*self.raw).filename = filename.as_ptr().cast_mut();
+            (*self.raw).finfo.filetype = sys::APR_NOFILE;
+        }
+    }
+
+    /// Whether its file is just `directory` with the path of its URL behind it.
+    pub fn is_mapped_to(self, directory: &CStr) -> bool {
+        let length = directory.count_bytes();
+        // SAFETY: both are null or C strings; the first comparison stops at the end of the shorter, so that what
+        // follows the directory in the file name is there if it is equal.
+        unsafe {
+            let (filename, uri) = ((*self.raw).filename, (*self.raw).uri);
+            !filename.is_null()
+                && !uri.is_null()
+                && libc::strncmp(filename, directory.as_ptr(), length) == 0
+                && libc::strcmp(filename.add(length), uri) == 0
+        }
+    }
+
+    /// The canonical form of an absolute path: without `//`, `/./` and `/../`, as httpd's directory walk takes it.
+    pub fn canonical(self, path: &CStr) -> Option<&'r CStr> {
+        let mut merged = ptr::null_mut();
+        // SAFETY: the path is a C string, the pool is this request's, and what is merged lives in it.
+        unsafe {
+            let status = sys::apr_filepath_merge(
+                &mut merged,
+                ptr::null(),
+                path.as_ptr(),
+                sys::APR_FILEPATH_NOTRELATIVE,
+                (*self.raw).pool,
+            );
+            (status == sys::APR_SUCCESS).then(|| CStr::from_ptr(merged))
+        }
+    }
+
+    /// Sets a variable for handlers, CGI, SSI, PHP and logs.
+    pub fn set_variable(self, name: &'static CStr, value: &'r CStr) {
+        // SAFETY: a request whose header is complete has the table; the strings live as long as the request.
+        unsafe { sys::apr_table_setn((*self.raw).subprocess_env, name.as_ptr(), value.as_ptr()) };
+    }
+
+    /// Takes a variable back.
+    pub fn unset_variable(self, name: &CStr) {
+        // SAFETY: a request whose URL is mapped has the table.
+        unsafe { sys::apr_table_unset((*self.raw).subprocess_env, name.as_ptr()) };
+    }
+
+    /// Sets a variable that the request cannot have yet, without looking for it.
+    pub fn add_variable(self, name: &'static CStr, value: &'r CStr) {
+        // SAFETY: a request whose header is complete has the table; the strings live as long as the request.
+        unsafe { sys::apr_table_addn((*self.raw).subprocess_env, name.as_ptr(), value.as_ptr()) };
+    }
+
+    /// The pool that lives as long as the request.
+    pub fn pool(self) -> Pool<'r> {
+        // SAFETY: a request has a pool, which lives as long as it does, and which this thread may use.
+        unsafe { Pool::new((*self.raw).pool) }
+    }
+
+    /// Sends text to the client.
+    pub fn write(self, text: &str) {
+        // SAFETY: the request is being handled. httpd copies the text; if the client is gone there is nobody to tell.
+        unsafe { sys::ap_rwrite(text.as_ptr().cast(), text.len().try_into().unwrap_or(0), self.raw) };
+    }
+
+    /// The tree that the request belongs to, as far as it is known.
+    pub fn tree(self) -> Option<&'r Tree<'r>> {
+        // SAFETY: a request has a configuration vector, and what it has in our place is what we put there: null, or a
+        // `Tree` that lives until the pool of the root request is destroyed.
+        unsafe {
+            let tree = sys::realdoc_get_module_config((*self.raw).request_config, realdoc_module.as_ptr());
+            tree.cast::<Tree<'r>>().as_ref()
+        }
+    }
+
+    /// Makes `tree` the tree that the request belongs to.
+    pub fn set_tree(self, tree: &'r Tree<'r>) {
+        // SAFETY: a request has a configuration vector of its own; `tree` outlives the request.
+        unsafe {
+            sys::realdoc_set_module_config(
+                (*self.raw).request_config,
+                realdoc_module.as_ptr(),
+                ptr::from_ref(tree).cast_mut().cast(),
+            );
+        }
+    }
+
+    /// Starts a tree at this request, which must be the root of it. It ends with the request's pool, when the last
+    /// byte of the response is out.
+    pub fn plant(self, tree: Tree<'r>) -> &'r Tree<'r> {
+        // SAFETY: what a pool owns lives as long as the pool, here as long as the root request.
+        let tree = unsafe { &*self.pool().own(Planted { root: self.raw, tree }) };
+        self.set_tree(&tree.tree);
+        &tree.tree
+    }
+
+    /// The value of a request header, the first if there are more.
+    #[cfg(feature = "fault-injection")]
+    pub fn header(self, name: &CStr) -> Option<&'r CStr> {
+        // SAFETY: a request whose header is complete has the table, whose values live in the request's pool.
+        unsafe {
+            let value = sys::apr_table_get((*self.raw).headers_in, name.as_ptr());
+            (!value.is_null()).then(|| CStr::from_ptr(value))
+        }
+    }
+}
+
+/// A tree in the pool of its root request.
+struct Planted<'r> {
+    root: *mut sys::request_rec,
+    tree: Tree<'r>,
+}
+
+impl Drop for Planted<'_> {
+    /// Makes the requests forget the tree. A cleanup of another module, registered before the request's header was
+    /// complete, runs later than this one; whatever it does must not lead back here.
+    fn drop(&mut self) {
+        let mut request = self.root;
+        while !request.is_null() {
+            // SAFETY: the root request and those that it was redirected to live in the pool that is being destroyed,
+            // which runs its cleanups before it takes any memory back. (Subrequests live in child pools, which are
+            // gone by now.)
+            unsafe {
+                sys::realdoc_set_module_config((*request).request_config, realdoc_module.as_ptr(), ptr::null_mut());
+                request = (*request).next;
+            }
+        }
+    }
+}

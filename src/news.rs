@@ -1,0 +1,43 @@
+//! What the log says of docroots.
+//!
+//! Owns: the wording and the level of each line. Must not: decide when to tell; `docroot` does.
+
+use docroot::{Answer, Docroot, News};
+
+use crate::httpd::{Level, Server, log};
+
+/// Writes what a look at a docroot has to tell to the error log of the server that looked.
+#[cold]
+pub fn report(server: Server<'_>, docroot: &Docroot, news: &News) {
+    let path = docroot.path().to_string_lossy();
+    match news {
+        News::Resolved { now, before, recovered } => {
+            let target = now.docroot().to_string_lossy();
+            if *recovered {
+                log!(server, Level::Notice, "{path}: resolves again, to {target}");
+            }
+            if let Some(before) = before {
+                log!(server, Level::Info, "{path}: {} -> {target}", before.docroot().to_string_lossy());
+            }
+            log!(server, Level::Debug, "{path}: resolved to {target}");
+        }
+        News::Failed { failure, serving, report } => {
+            let level = if *report { Level::Error } else { Level::Debug };
+            match serving {
+                Answer::Resolved(last) => log!(
+                    server,
+                    level,
+                    "{path}: cannot be resolved ({failure}); requests go on with {}",
+                    last.docroot().to_string_lossy()
+                ),
+                Answer::AsConfigured => {
+                    log!(server, level, "{path}: cannot be resolved ({failure}); left as configured");
+                }
+                Answer::Refused(_) if failure.errno().is_some() => {
+                    log!(server, level, "{path}: cannot be resolved ({failure}); nothing below it is served");
+                }
+                Answer::Refused(_) => log!(server, level, "{path}: refused ({failure}); answered with 503"),
+            }
+        }
+    }
+}

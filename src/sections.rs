@@ -1,0 +1,180 @@
+//! `<Directory>` sections that follow the links.
+//!
+//! Owns: which sections of a server are written for paths that links lead away from, their copies for the releases,
+//! and the warnings about those that cannot follow. Must not: know how sections are stored.
+//!
+//! Since requests see the real path, `<Directory /srv/app/current/public>` would no longer apply to them. With
+//! `RealdocReleases` a copy of it stands at the releases too. This is done once, while the configuration is checked.
+
+use docroot::{Os, Passage, Rules, follow, is_led_away, overlaps, passages};
+
+use crate::directives::server_settings;
+use crate::httpd::{Definition, Level, Pool, Server, log};
+
+/// Lets the sections of all servers follow, and says what cannot.
+///
+/// # Safety
+/// Only while the configuration is being checked, before there are threads.
+pub unsafe fn follow_links(pool: Pool<'_>, main: Server<'_>) {
+    // SAFETY: the caller's promise.
+    let definitions = unsafe { Definition::all(&["<Directory", "<DirectoryMatch"]) };
+    // SAFETY: as above.
+    let computed = unsafe { Definition::all(&["VirtualDocumentRoot", "VirtualDocumentRootIP"]) };
+    let mut warned = Vec::new();
+    for server in main.with_virtual_hosts() {
+        let Some((passages, rules)) = server_passages(server) else {
+            continue;
+        };
+        if let Some(releases) = &rules.releases {
+            let copies: Vec<_> = server
+                .sections()
+                .into_iter()
+                .filter_map(|section| Some((section, section.path()?)))
+                .flat_map(|(section, path)| {
+                    let led = follow(path.to_bytes(), &passages, releases);
+                    led.into_iter().map(move |path| section.copy_for(&path, pool))
+                })
+                .collect();
+            if !copies.is_empty() {
+                server.add_sections(&copies, pool);
+            }
+        }
+        let (definitions, computed) = (own(server, &definitions), own(server, &computed));
+        for (definition, warning) in warnings(&definitions, &computed, &passages, &rules) {
+            // One section of the main server stands in every virtual host.
+            let line = format!("{} at {}: {warning}", definition.title(), definition.place());
+            if !warned.contains(&line) {
+                log!(server, Level::Warning, "{line}");
+                warned.push(line);
+            }
+        }
+    }
+}
+
+/// Those that stand in this server.
+fn own<'s>(server: Server<'_>, all: &[Definition<'s>]) -> Vec<Definition<'s>> {
+    all.iter().copied().filter(|definition| server.has(*definition)).collect()
+}
+
+/// The links that stand between a server's docroot and where it leads, and its rules; nothing where docroots are left
+/// alone.
+pub fn server_passages(server: Server<'_>) -> Option<(Vec<Passage>, Rules)> {
+    let settings = server_settings(server);
+    let docroot = server.configured_document_root().filter(|docroot| docroot.to_bytes().first() == Some(&b'/'))?;
+    let rules = settings.rules();
+    settings.enabled().then(|| (passages(&Os, docroot, &rules), rules))
+}
+
+/// The sections of a server that follow its docroot's links, each with the paths that it follows to.
+pub fn following(server: Server<'_>) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
+    let Some((passages, Rules { releases: Some(releases), .. })) = server_passages(server) else {
+        return Vec::new();
+    };
+    let sections = server.sections().into_iter().filter_map(|section| section.path());
+    let mut seen = Vec::new();
+    for path in sections.map(|path| path.to_bytes().to_vec()) {
+        let led = follow(&path, &passages, &releases);
+        if !led.is_empty() && !seen.iter().any(|(known, _)| *known == path) {
+            seen.push((path, led));
+        }
+    }
+    seen
+}
+
+/// What cannot follow, and what to do about it.
+fn warnings<'s>(
+    definitions: &[Definition<'s>],
+    computed: &[Definition<'s>],
+    passages: &[Passage],
+    rules: &Rules,
+) -> Vec<(Definition<'s>, String)> {
+    definitions
+        .iter()
+        .filter_map(|definition| {
+            let warning = match definition.path() {
+                None => about_regex(definition.arguments().to_bytes(), passages),
+                Some(path) => about_links(*definition, &path, passages, rules)
+                    .or_else(|| about_releases(*definition, &path, passages, rules))
+                    .or_else(|| about_computed(&path, computed)),
+            };
+            Some((*definition, warning?))
+        })
+        .collect()
+}
+
+/// What a regular expression matches cannot be told from it. One that has the name of a link in it was written for it.
+fn about_regex(text: &[u8], passages: &[Passage]) -> Option<String> {
+    let name = |passage: &&Passage| passage.link.rsplit(|&byte| byte == b'/').next().unwrap_or_default().to_vec();
+    let passage = passages.iter().find(|passage| contains(text, &name(passage)))?;
+    Some(format!(
+        "a regular expression cannot follow the link {}; write it for the releases' own paths",
+        String::from_utf8_lossy(&passage.link)
+    ))
+}
+
+fn about_links(definition: Definition<'_>, path: &[u8], passages: &[Passage], rules: &Rules) -> Option<String> {
+    let passage = passages.iter().find(|passage| is_led_away(path, passage))?;
+    let link = String::from_utf8_lossy(&passage.link);
+    if rules.releases.is_none() {
+        return Some(format!(
+            "no longer applies to what is behind the link {link}, because requests see where it leads; \
+             set RealdocReleases to where releases live and it will follow, or write it for their own paths"
+        ));
+    }
+    definition.contains("Rewrite").then(|| {
+        format!(
+            "follows the link {link}, but mod_rewrite's rules in it keep the path that they were configured for; \
+             move them to .htaccess or to the virtual host"
+        )
+    })
+}
+
+/// A section for a directory above the releases, which has nothing to do with the link, comes before those that follow
+/// the link: they are for deeper paths.
+fn about_releases(definition: Definition<'_>, path: &[u8], passages: &[Passage], rules: &Rules) -> Option<String> {
+    let releases = rules.releases.as_ref()?;
+    let is_above = releases.patterns().any(|pattern| is_above(path, pattern.to_bytes()));
+    let is_common = passages.iter().any(|passage| is_above_or_at(path, &passage.link));
+    (is_above && !is_common && !passages.is_empty() && definition.denies()).then(|| {
+        "keeps somebody out of the directory of the releases, but sections that follow the link into it come later \
+         and may let them in; say what shall hold in a section for the releases themselves"
+            .to_owned()
+    })
+}
+
+fn is_above(path: &[u8], other: &[u8]) -> bool {
+    overlaps(path, other) && depth(path) < depth(other)
+}
+
+fn is_above_or_at(path: &[u8], other: &[u8]) -> bool {
+    overlaps(path, other) && depth(path) <= depth(other)
+}
+
+fn depth(path: &[u8]) -> usize {
+    path.split(|&byte| byte == b'/').filter(|part| !part.is_empty()).count()
+}
+
+/// The links of computed docroots are known only when requests come.
+fn about_computed(path: &[u8], computed: &[Definition<'_>]) -> Option<String> {
+    let definition = computed.iter().find(|definition| {
+        let pattern = interpolated(definition.arguments().to_bytes());
+        overlaps(path, &pattern) && depth(path) >= depth(&pattern)
+    })?;
+    Some(format!(
+        "is for docroots of {}, whose links are known only when requests come, so that it cannot follow them; \
+         write it for the releases' own paths as well",
+        definition.name()
+    ))
+}
+
+/// The pattern of a `VirtualDocumentRoot`: components that are filled in for each request match anything.
+fn interpolated(template: &[u8]) -> Vec<u8> {
+    let template = template.trim_ascii();
+    let template = template.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(template);
+    let parts = template.split(|&byte| byte == b'/').map(|part| if part.contains(&b'%') { &b"*"[..] } else { part });
+    parts.collect::<Vec<_>>().join(&b'/')
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    !part.is_empty() && text.windows(part.len()).any(|window| window == part)
+}

@@ -1,0 +1,100 @@
+//! The section of mod_status.
+//!
+//! Owns: what is shown of the process that answers, as a page and in the form for machines. Must not: look at any
+//! docroot; it shows what is known.
+
+use std::fmt::Write;
+use std::time::{Duration, SystemTime};
+
+use docroot::{Answer, Docroot, Moment, Os, Record};
+
+use crate::httpd::{Request, Server};
+
+/// Writes the section: for machines if `short`, else as HTML.
+pub fn write(request: Request<'_>, short: bool) {
+    let mut text = String::new();
+    // Nothing can go wrong when one writes to a string.
+    let _ = if short { machines(&mut text, request.server()) } else { people(&mut text, request.server()) };
+    request.write(&text);
+}
+
+fn people(text: &mut String, server: Server<'_>) -> std::fmt::Result {
+    let Some(cache) = server.cache() else {
+        return Ok(());
+    };
+    write!(
+        text,
+        "<hr />\n<h2>mod_realdoc</h2>\n<p>What process {} knows; each process looks for itself. \
+         {} computed docroots are remembered.</p>\n\
+         <table border=\"0\"><tr><th>docroot</th><th>target</th><th>since</th><th>resolutions</th><th>failures</th></tr>\n",
+        std::process::id(),
+        cache.computed_len()
+    )?;
+    let now = Os::now();
+    for docroot in cache.all_configured() {
+        let record = docroot.record();
+        writeln!(
+            text,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            escape(&path(docroot)),
+            escape(&target(&record)),
+            record.since.and_then(|since| now.since(since)).map_or("-".to_owned(), ago),
+            record.walks,
+            record.failures
+        )?;
+    }
+    text.push_str("</table>\n");
+    Ok(())
+}
+
+fn machines(text: &mut String, server: Server<'_>) -> std::fmt::Result {
+    let Some(cache) = server.cache() else {
+        return Ok(());
+    };
+    writeln!(text, "RealdocPid: {}", std::process::id())?;
+    writeln!(text, "RealdocComputed: {}", cache.computed_len())?;
+    let now = Os::now();
+    for (number, docroot) in cache.all_configured().iter().enumerate() {
+        let record = docroot.record();
+        writeln!(text, "RealdocDocroot{number}: {}", one_line(&path(docroot)))?;
+        writeln!(text, "RealdocTarget{number}: {}", one_line(&target(&record)))?;
+        writeln!(text, "RealdocSince{number}: {}", record.since.map_or(0, |since| epoch(now, since)))?;
+        writeln!(text, "RealdocResolutions{number}: {}", record.walks)?;
+        writeln!(text, "RealdocFailures{number}: {}", record.failures)?;
+    }
+    Ok(())
+}
+
+fn path(docroot: &Docroot) -> String {
+    docroot.path().to_string_lossy().into_owned()
+}
+
+fn target(record: &Record) -> String {
+    match &record.serving {
+        None => "not looked at yet".to_owned(),
+        Some(Answer::Resolved(resolution)) => resolution.docroot().to_string_lossy().into_owned(),
+        Some(Answer::AsConfigured) => "cannot be resolved, left as configured".to_owned(),
+        Some(Answer::Refused(failure)) => format!("refused: {failure}"),
+    }
+}
+
+fn ago(age: Duration) -> String {
+    format!("{} s ago", age.as_secs())
+}
+
+/// A moment in seconds since the epoch.
+fn epoch(now: Moment, then: Moment) -> u64 {
+    let age = now.since(then).unwrap_or_default();
+    let then = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
+    then.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Directory names may have any character, and the page is HTML.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// A name with a line break must not make a line of its own.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, "?")
+}
