@@ -43,6 +43,27 @@ impl Module {
     }
 }
 
+/// What this module keeps in a configuration vector: `ap_get_module_config`, which is an index into an array. Not by
+/// way of the shim, because each request does it a few times.
+///
+/// # Safety
+/// `vector` is a configuration vector of httpd, and httpd has loaded this module.
+#[inline]
+unsafe fn own_config(vector: *mut sys::ap_conf_vector_t) -> *mut c_void {
+    // SAFETY: httpd makes each vector as long as there are modules and numbers them when it loads them.
+    unsafe { *vector.cast::<*mut c_void>().add((*realdoc_module.as_ptr()).module_index as usize) }
+}
+
+/// Makes `value` what this module keeps in a configuration vector: `ap_set_module_config`.
+///
+/// # Safety
+/// As for [`own_config`], and nobody else uses the vector meanwhile.
+#[inline]
+unsafe fn set_own_config(vector: *mut sys::ap_conf_vector_t, value: *mut c_void) {
+    // SAFETY: as above.
+    unsafe { *vector.cast::<*mut c_void>().add((*realdoc_module.as_ptr()).module_index as usize) = value }
+}
+
 /// httpd core, as the predecessor or the successor of a hook.
 pub static CORE: Names<2> = Names([c"core.c".as_ptr(), ptr::null()]);
 
@@ -153,6 +174,21 @@ impl<'p> Pool<'p> {
         }
     }
 
+    /// Copies one string, or two, with a single allocation.
+    pub fn copy_strings(self, one: &CStr, other: Option<&CStr>) -> (&'p CStr, Option<&'p CStr>) {
+        let (one, other) = (one.to_bytes_with_nul(), other.map(CStr::to_bytes_with_nul));
+        // SAFETY: the pool is live (whoever wrapped it), APR gives as many bytes as were asked for, and they live as
+        // long as the pool. What is copied has its only NUL at its end.
+        unsafe {
+            let place = sys::apr_palloc(self.raw, one.len() + other.map_or(0, <[u8]>::len)).cast::<u8>();
+            let copy = |text: &[u8], place: *mut u8| {
+                place.copy_from_nonoverlapping(text.as_ptr(), text.len());
+                CStr::from_bytes_with_nul_unchecked(std::slice::from_raw_parts(place, text.len()))
+            };
+            (copy(one, place), other.map(|other| copy(other, place.add(one.len()))))
+        }
+    }
+
     /// Copies a text into the pool as a C string; a NUL in it ends it.
     pub fn copy(self, text: &[u8]) -> &'p CStr {
         let text = &text[..text.iter().position(|&byte| byte == 0).unwrap_or(text.len())];
@@ -233,10 +269,7 @@ impl Command<'_> {
         // SAFETY: before it calls a directive's function, httpd has `create_server_config` make the server's
         // configuration. Outside `.htaccess` this is done by the only thread of a process that serves nobody yet, so
         // nobody else holds a reference.
-        unsafe {
-            let config = sys::realdoc_get_module_config((*(*self.raw).server).module_config, realdoc_module.as_ptr());
-            &mut *config.cast()
-        }
+        unsafe { &mut *own_config((*(*self.raw).server).module_config).cast() }
     }
 }
 
@@ -272,17 +305,14 @@ impl<'s> Server<'s> {
     pub fn config(self) -> Option<&'s ServerConfig> {
         // SAFETY: a server has a configuration vector, and what it has in our place is what we put there: null, or a
         // `ServerConfig` in the pool of the configuration. Nobody changes it once there are requests.
-        unsafe {
-            let config = sys::realdoc_get_module_config((*self.raw).module_config, realdoc_module.as_ptr());
-            config.cast::<ServerConfig>().as_ref()
-        }
+        unsafe { own_config((*self.raw).module_config).cast::<ServerConfig>().as_ref() }
     }
 
     /// Makes `config` what this server has of this module. For the time when the configuration is being completed.
     pub fn set_config(self, config: *mut ServerConfig) {
         // SAFETY: a server has a configuration vector, and there is one thread while the configuration is completed.
         unsafe {
-            sys::realdoc_set_module_config((*self.raw).module_config, realdoc_module.as_ptr(), config.cast());
+            set_own_config((*self.raw).module_config, config.cast());
         }
     }
 

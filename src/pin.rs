@@ -17,12 +17,17 @@ use crate::news::report;
 /// What a request, its subrequests and its internal redirects share: one answer for each docroot to where it leads.
 ///
 /// The answer "as configured", given when resolving fails, is kept as well: a tree never gets two answers.
-#[derive(Default)]
 pub struct Tree<'r> {
-    /// The answer for the docroot of the server.
+    site: &'r Site,
+    /// The answer for the docroot of the server. None if another module had computed a docroot before there was a tree.
     server: Option<Pin<'r>>,
-    /// That it could not be resolved, until a request needs it: a server that computes its docroots has one that is
-    /// of no use, and often none that exists.
+    /// The docroot that requests of the tree have as long as nobody computes another one, by its address.
+    expected: *const c_char,
+    /// Whether a request with the expected docroot and a file just below it needs nothing more: the answer is a good
+    /// one, there is nothing to tell of it, and no other docroot has links that a path could lie under.
+    is_plain: Cell<bool>,
+    /// That the docroot could not be resolved, until a request needs it: a server that computes its docroots has one
+    /// that is of no use, and often none that exists.
     failure: Cell<Option<Box<News>>>,
     /// The answers for docroots that were computed for one of the requests: by mod_vhost_alias, mod_lua and others.
     computed: OnceCell<Box<Computed<'r>>>,
@@ -44,10 +49,11 @@ impl<'r> Pin<'r> {
     fn new(answer: Answer, pool: Pool<'r>) -> Self {
         // Without a link on the way, what is configured is what is real.
         let resolution = answer.resolved().filter(|resolution| !resolution.links().is_empty());
-        let docroot = resolution.map(|resolution| pool.copy(resolution.docroot().to_bytes()));
-        let release = resolution.and_then(|resolution| resolution.release());
-        let release = release.map(|release| pool.copy(release.to_bytes()));
-        Self { answer, docroot, release }
+        let Some(resolution) = resolution else {
+            return Self { answer, docroot: None, release: None };
+        };
+        let (docroot, release) = pool.copy_strings(resolution.docroot(), resolution.release());
+        Self { answer, docroot: Some(docroot), release }
     }
 }
 
@@ -92,22 +98,12 @@ impl Refused {
 /// Pins the docroot of a request whose header is complete. A request that has inherited a pin keeps it: httpd runs
 /// `post_read_request` again for each internal redirect.
 pub fn begin(request: Request<'_>) {
-    let Some(site) = request.server().site() else {
+    let Some(tree) = request.tree().or_else(|| start(request)) else {
         return;
-    };
-    let tree = match request.tree() {
-        Some(tree) => tree,
-        None if ptr::eq(request.document_root_address(), site.configured()) => {
-            let tree = start(request, site);
-            join(request, tree);
-            tree
-        }
-        // Some module has computed a docroot already; `map` will see it.
-        None => return,
     };
     if let Some(pin) = &tree.server {
         // A redirect has a table of its own too, with other names in it; nobody was before us.
-        request.add_variable(DOCUMENT_ROOT, site.docroot().path());
+        request.add_variable(DOCUMENT_ROOT, tree.site.docroot().path());
         if let Some(release) = pin.release {
             request.add_variable(RELEASE, release);
         }
@@ -120,27 +116,43 @@ const DOCUMENT_ROOT: &CStr = c"REALDOC_DOCUMENT_ROOT";
 const RELEASE: &CStr = c"REALDOC_RELEASE";
 
 /// Starts the tree of a request by a look at its server's docroot, unless another request of the tree has.
-fn start<'r>(request: Request<'r>, site: &'r Site) -> &'r Tree<'r> {
+#[inline]
+fn start<'r>(request: Request<'r>) -> Option<&'r Tree<'r>> {
+    let site = request.server().site()?;
+    if !ptr::eq(request.document_root_address(), site.configured()) {
+        // Some module has computed a docroot already; `map` will see it.
+        return None;
+    }
     // The pin belongs to the whole tree, so it must live as long as the request at its root.
     let root = request.root();
-    root.tree().unwrap_or_else(|| {
+    let tree = root.tree().unwrap_or_else(|| {
         let look = site.docroot().look(&Os, Os::now(), site.every());
-        let failure = match look.news {
-            Some(failure @ News::Failed { .. }) => Some(Box::new(failure)),
-            Some(news) => {
-                report(request.server(), site.docroot(), &news);
-                None
-            }
-            None => None,
-        };
+        let failure = look.news.and_then(|news| tell_or_keep(request, site, news));
+        let pin = Pin::new(look.answer, root.pool());
+        let is_plain = failure.is_none() && pin.answer.resolved().is_some();
         root.plant(Tree {
-            server: Some(Pin::new(look.answer, root.pool())),
+            site,
+            expected: pin.docroot.map_or(site.configured(), CStr::as_ptr),
+            server: Some(pin),
+            is_plain: Cell::new(is_plain),
             failure: Cell::new(failure),
+            computed: OnceCell::new(),
             #[cfg(feature = "fault-injection")]
             panic_at_end: crate::fault::is_asked(request, "cleanup"),
-            computed: OnceCell::new(),
         })
-    })
+    });
+    join(request, tree);
+    Some(tree)
+}
+
+/// Tells of a walk at once, but of a failure only when a request needs the docroot.
+#[cold]
+fn tell_or_keep(request: Request<'_>, site: &Site, news: Box<News>) -> Option<Box<News>> {
+    if matches!(*news, News::Failed { .. }) {
+        return Some(news);
+    }
+    report(request.server(), site.docroot(), &news);
+    None
 }
 
 /// Gives a new subrequest or internal redirect the pin of the request that it came from, if that has one.
@@ -162,37 +174,51 @@ fn join<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
 /// # Errors
 /// [`Refused`] if the file lies under a link that may lead to releases only, and does not.
 pub fn map(request: Request<'_>) -> Result<(), Refused> {
-    let Some(site) = request.server().site() else {
+    let Some(tree) = request.tree().or_else(|| start_late(request)) else {
         return Ok(());
     };
-    let tree = match request.tree() {
-        Some(tree) => tree,
-        // Its docroot was computed before there could be a pin.
-        None => {
-            let root = request.root();
-            let tree = root.tree().unwrap_or_else(|| root.plant(Tree::default()));
-            request.set_tree(tree);
-            tree
-        }
-    };
     let current = request.document_root_address();
-    match &tree.server {
-        Some(pin) if is_at(pin.docroot, current) || ptr::eq(current, site.configured()) => {
-            match pin.docroot {
-                // By far the most common: httpd has put the URL behind the docroot that it was given.
-                Some(docroot) if request.is_mapped_to(docroot) && tree.is_quiet() => return Ok(()),
-                // There is no link that a path could lie under.
-                None if pin.answer.resolved().is_some() && tree.is_quiet() => return Ok(()),
-                _ => {}
-            }
-            if let Some(news) = tree.failure.take() {
-                report(request.server(), site.docroot(), &news);
-            }
-        }
-        _ => compute(request, site, tree),
+    // By far the most common: httpd has put the URL behind the docroot that it was given, or there is no link that a
+    // path could lie under.
+    if tree.is_plain.get()
+        && ptr::eq(current, tree.expected)
+        && tree.server.as_ref().and_then(|pin| pin.docroot).is_none_or(|docroot| request.is_mapped_to(docroot))
+    {
+        return Ok(());
+    }
+    map_elsewhere(request, tree, current)
+}
+
+/// The tree of a request whose docroot was computed before there could be one.
+#[cold]
+fn start_late<'r>(request: Request<'r>) -> Option<&'r Tree<'r>> {
+    let site = request.server().site()?;
+    let root = request.root();
+    let tree = root.tree().unwrap_or_else(|| {
+        root.plant(Tree {
+            site,
+            server: None,
+            expected: ptr::null(),
+            is_plain: Cell::new(false),
+            failure: Cell::default(),
+            computed: OnceCell::new(),
+            #[cfg(feature = "fault-injection")]
+            panic_at_end: false,
+        })
+    });
+    request.set_tree(tree);
+    Some(tree)
+}
+
+/// The rest of [`map`], for what is not the docroot's own.
+fn map_elsewhere<'r>(request: Request<'r>, tree: &'r Tree<'r>, current: *const c_char) -> Result<(), Refused> {
+    if ptr::eq(current, tree.expected) {
+        tree.tell_of_failure(request);
+    } else {
+        compute(request, tree);
     }
     if let Some(context) = request.context_document_root()
-        && let Ok(Some(path)) = tree.lead(context.to_bytes(), site)
+        && let Ok(Some(path)) = tree.lead(context.to_bytes())
     {
         request.set_context_document_root(request.pool().copy(&path));
     }
@@ -201,30 +227,25 @@ pub fn map(request: Request<'_>) -> Result<(), Refused> {
     };
     // httpd folds `..` before it walks, so what the path says now may not be where it ends.
     let canonical = request.canonical(filename).unwrap_or(filename);
-    match tree.lead(canonical.to_bytes(), site) {
+    match tree.lead(canonical.to_bytes()) {
         Ok(None) => Ok(()),
         Ok(Some(path)) => {
             request.set_filename(request.pool().copy(&path));
             Ok(())
         }
         Err(refused) => {
-            if let Some(news) = tree.failure.take() {
-                report(request.server(), site.docroot(), &news);
-            }
+            tree.tell_of_failure(request);
             Err(refused)
         }
     }
 }
 
-fn is_at(string: Option<&CStr>, address: *const c_char) -> bool {
-    string.is_some_and(|string| ptr::eq(string.as_ptr(), address))
-}
-
 /// Pins the docroot that was computed for this request.
-fn compute<'r>(request: Request<'r>, site: &'r Site, tree: &'r Tree<'r>) {
+fn compute<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
     let Some(path) = request.document_root() else {
         return;
     };
+    tree.is_plain.set(false);
     let mut place = &tree.computed;
     let computed = loop {
         match place.get() {
@@ -232,10 +253,10 @@ fn compute<'r>(request: Request<'r>, site: &'r Site, tree: &'r Tree<'r>) {
             Some(known) => place = &known.next,
             None => {
                 // Where it lies under a link that the tree has an answer for already, that answer stands.
-                let led = tree.lead(path.to_bytes(), site).ok().flatten();
+                let led = tree.lead(path.to_bytes()).ok().flatten();
                 let led = led.map_or(path, |led| request.root().pool().copy(&led));
                 // A relative docroot has no link that could be found from here.
-                let Ok((entry, look)) = site.compute(led, Os::now()) else {
+                let Ok((entry, look)) = tree.site.compute(led, Os::now()) else {
                     return;
                 };
                 if let Some(news) = look.news {
@@ -263,33 +284,30 @@ fn compute<'r>(request: Request<'r>, site: &'r Site, tree: &'r Tree<'r>) {
 }
 
 impl Tree<'_> {
-    /// Whether there is nothing but the server's docroot, and nothing to tell of it.
-    fn is_quiet(&self) -> bool {
-        // A failure that is still to be told comes with an answer that is none, or with the last good one.
-        let failure = self.failure.take();
-        let is_quiet = failure.is_none();
-        self.failure.set(failure);
-        is_quiet && self.computed.get().is_none()
+    fn tell_of_failure(&self, request: Request<'_>) {
+        if let Some(news) = self.failure.take() {
+            report(request.server(), self.site.docroot(), &news);
+        }
     }
 
     /// Where the pinned links lead a path, if it lies under any.
     ///
     /// # Errors
     /// If it lies, or ends, under a link that leads where it may not.
-    fn lead(&self, path: &[u8], site: &Site) -> Result<Option<Vec<u8>>, Refused> {
+    fn lead(&self, path: &[u8]) -> Result<Option<Vec<u8>>, Refused> {
         let mut led: Option<Vec<u8>> = None;
         // One docroot's links may lead to where another's begin, but none leads back. Should two looks at different
         // times have seen that all the same, this ends.
         for _ in 0..8 {
             let path = led.as_deref().unwrap_or(path);
-            for (configured, pin) in self.pins(site) {
+            for (configured, pin) in self.pins() {
                 if let Answer::Refused(failure) = &pin.answer
                     && failure.covers(path, configured)
                 {
                     return Err(Refused::new(failure));
                 }
             }
-            match self.pins(site).find_map(|(_, pin)| pin.answer.resolved()?.reroot(path)) {
+            match self.pins().find_map(|(_, pin)| pin.answer.resolved()?.reroot(path)) {
                 Some(next) => led = Some(next),
                 None => break,
             }
@@ -297,8 +315,8 @@ impl Tree<'_> {
         Ok(led)
     }
 
-    fn pins<'a>(&'a self, site: &'a Site) -> impl Iterator<Item = (&'a CStr, &'a Pin<'a>)> {
-        let server = self.server.as_ref().map(|pin| (site.docroot().path(), pin));
+    fn pins(&self) -> impl Iterator<Item = (&CStr, &Pin<'_>)> {
+        let server = self.server.as_ref().map(|pin| (self.site.docroot().path(), pin));
         let computed = std::iter::successors(self.computed.get(), |computed| computed.next.get());
         server.into_iter().chain(computed.map(|computed| (computed.path, &computed.pin)))
     }

@@ -19,9 +19,6 @@
 #include "apr_pools.h"
 #include "apr_tables.h"
 
-/* ap_get_module_config: what `m` keeps in a configuration vector; NULL if it keeps nothing there. */
-void *realdoc_get_module_config(const ap_conf_vector_t *vector, const module *m);
-
 /* ap_set_module_config: makes `value` what `m` keeps in a configuration vector. */
 void realdoc_set_module_config(ap_conf_vector_t *vector, const module *m, void *value);
 

@@ -5,11 +5,6 @@
  */
 #include "headers.h"
 
-void *realdoc_get_module_config(const ap_conf_vector_t *vector, const module *m)
-{
-    return ap_get_module_config(vector, m);
-}
-
 void realdoc_set_module_config(ap_conf_vector_t *vector, const module *m, void *value)
 {
     ap_set_module_config(vector, m, value);

@@ -114,7 +114,7 @@ impl Cache {
         let new = Arc::new(Docroot::at(docroot, Arc::clone(&self.rules[rules]))?);
         let mut look = new.look(system, now, every);
         if look.answer.resolved().is_none() {
-            if let Some(News::Failed { failure, report, .. }) = &mut look.news {
+            if let Some(News::Failed { failure, report, .. }) = look.news.as_deref_mut() {
                 *report = self.is_worth_reporting(failure, now);
             }
             return Ok((new, look));
@@ -215,8 +215,9 @@ impl Answer {
 pub struct Look {
     /// What the request gets.
     pub answer: Answer,
-    /// What the operator may want to know of it; nothing if nothing was walked.
-    pub news: Option<News>,
+    /// What the operator may want to know of it; nothing if nothing was walked. In a box, because most looks have none
+    /// and each request moves one around.
+    pub news: Option<Box<News>>,
 }
 
 /// What a walk has to tell.
@@ -372,7 +373,7 @@ impl Docroot {
         drop(known);
         let before = before.filter(|_| leads_elsewhere);
         let news = News::Resolved { now: Arc::clone(&resolution), before, recovered };
-        Look { answer: Answer::Resolved(resolution), news: Some(news) }
+        Look { answer: Answer::Resolved(resolution), news: Some(Box::new(news)) }
     }
 
     fn fail(&self, failure: Failure, serving: Answer, now: Moment) -> Look {
@@ -385,7 +386,8 @@ impl Docroot {
         let report = known.is_worth_reporting(&failure, now);
         known.reported |= report;
         drop(known);
-        Look { answer: serving.clone(), news: Some(News::Failed { failure, serving, report }) }
+        let answer = serving.clone();
+        Look { answer, news: Some(Box::new(News::Failed { failure, serving, report })) }
     }
 }
 

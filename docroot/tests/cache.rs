@@ -139,7 +139,7 @@ fn release(look: &Look) -> &str {
 }
 
 fn is_reported(look: &Look) -> bool {
-    matches!(look.news, Some(News::Failed { report: true, .. }))
+    matches!(look.news.as_deref(), Some(News::Failed { report: true, .. }))
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn a_link_that_is_missing_for_a_moment_loses_no_request() {
     files.flip("releases/2");
     let look = docroot.look(&files, at(2), Duration::ZERO);
     assert_eq!(release(&look), "/srv/releases/2");
-    let Some(News::Resolved { before: Some(before), recovered: true, .. }) = look.news else {
+    let Some(News::Resolved { before: Some(before), recovered: true, .. }) = look.news.as_deref() else {
         panic!("{:?}", look.news);
     };
     assert_eq!(before.docroot().to_str(), Ok("/srv/releases/1"));
@@ -339,7 +339,7 @@ fn a_docroot_that_never_resolved_is_left_as_configured() {
     files.flip("releases/3");
     let look = docroot.look(&files, at(0), Duration::ZERO);
     assert_eq!(release(&look), "as configured");
-    let Some(News::Failed { failure, serving: Answer::AsConfigured, report: true }) = look.news else {
+    let Some(News::Failed { failure, serving: Answer::AsConfigured, report: true, .. }) = look.news.as_deref() else {
         panic!("{:?}", look.news);
     };
     assert_eq!(failure.to_string(), "/srv/releases/3: No such file or directory");
@@ -380,7 +380,7 @@ fn a_link_that_comes_and_goes_does_not_flood_the_log() {
             1 => files.flip(&format!("releases/{}", 100 + time % 60)),
             _ => files.flip("releases/1"),
         }
-        match docroot.look(&files, at(time), Duration::ZERO).news {
+        match docroot.look(&files, at(time), Duration::ZERO).news.as_deref() {
             Some(News::Failed { report: true, .. }) => failures += 1,
             Some(News::Resolved { recovered: true, .. }) => recoveries += 1,
             _ => {}
@@ -393,7 +393,7 @@ fn a_link_that_comes_and_goes_does_not_flood_the_log() {
 #[test]
 fn a_flip_is_told_once() {
     let (files, docroot) = (Fake::new(), docroot());
-    let is_flip = |look: Look| matches!(look.news, Some(News::Resolved { before: Some(_), .. }));
+    let is_flip = |look: Look| matches!(look.news.as_deref(), Some(News::Resolved { before: Some(_), .. }));
     assert!(!is_flip(docroot.look(&files, at(0), Duration::ZERO)), "the first look is none");
     files.flip("releases/2");
     assert!(is_flip(docroot.look(&files, at(1), Duration::ZERO)));
@@ -427,7 +427,7 @@ fn a_link_out_of_the_releases_is_refused() {
     let docroot = Docroot::new("/srv/current".as_ref(), only_releases()).unwrap();
     let look = docroot.look(&files, at(0), Duration::ZERO);
     assert_eq!(release(&look), "refused");
-    let Some(News::Failed { failure, report: true, .. }) = look.news else {
+    let Some(News::Failed { failure, report: true, .. }) = look.news.as_deref() else {
         panic!("{:?}", look.news);
     };
     assert_eq!(failure.to_string(), "/etc: is outside RealdocReleases");

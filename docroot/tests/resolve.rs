@@ -56,8 +56,8 @@ struct Resolved {
 
 fn resolve(docroot: &Path, mode: Mode) -> Result<Resolved, Errno> {
     let docroot = Docroot::new(docroot, Rules { mode, releases: None }).unwrap();
-    match docroot.look(&Os, Os::now(), Duration::ZERO).news.unwrap() {
-        News::Resolved { now, .. } => Ok(Resolved { docroot: os(now.docroot()), links: links(&now) }),
+    match docroot.look(&Os, Os::now(), Duration::ZERO).news.as_deref().unwrap() {
+        News::Resolved { now, .. } => Ok(Resolved { docroot: os(now.docroot()), links: links(now) }),
         News::Failed { failure, .. } => Err(failure.errno().unwrap()),
     }
 }

@@ -8,9 +8,8 @@ use std::ptr;
 
 use apache_sys as sys;
 
-use super::{Pool, Server};
+use super::{Pool, Server, own_config, set_own_config};
 use crate::pin::Tree;
-use crate::realdoc_module;
 
 /// A request: from the network, a subrequest, or an internal redirect.
 #[derive(Clone, Copy)]
@@ -46,7 +45,11 @@ impl<'r> Request<'r> {
 
     /// The request that came from the network.
     pub fn root(self) -> Self {
-        std::iter::successors(Some(self), |request| request.parent()).last().unwrap_or(self)
+        let mut root = self;
+        while let Some(parent) = root.parent() {
+            root = parent;
+        }
+        root
     }
 
     /// Where the string of its docroot is. For comparing addresses only.
@@ -174,21 +177,14 @@ impl<'r> Request<'r> {
     pub fn tree(self) -> Option<&'r Tree<'r>> {
         // SAFETY: a request has a configuration vector, and what it has in our place is what we put there: null, or a
         // `Tree` that lives until the pool of the root request is destroyed.
-        unsafe {
-            let tree = sys::realdoc_get_module_config((*self.raw).request_config, realdoc_module.as_ptr());
-            tree.cast::<Tree<'r>>().as_ref()
-        }
+        unsafe { own_config((*self.raw).request_config).cast::<Tree<'r>>().as_ref() }
     }
 
     /// Makes `tree` the tree that the request belongs to.
     pub fn set_tree(self, tree: &'r Tree<'r>) {
         // SAFETY: a request has a configuration vector of its own; `tree` outlives the request.
         unsafe {
-            sys::realdoc_set_module_config(
-                (*self.raw).request_config,
-                realdoc_module.as_ptr(),
-                ptr::from_ref(tree).cast_mut().cast(),
-            );
+            set_own_config((*self.raw).request_config, ptr::from_ref(tree).cast_mut().cast());
         }
     }
 
@@ -228,7 +224,7 @@ impl Drop for Planted<'_> {
             // which runs its cleanups before it takes any memory back. (Subrequests live in child pools, which are
             // gone by now.)
             unsafe {
-                sys::realdoc_set_module_config((*request).request_config, realdoc_module.as_ptr(), ptr::null_mut());
+                set_own_config((*request).request_config, ptr::null_mut());
                 request = (*request).next;
             }
         }
