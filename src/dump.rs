@@ -38,7 +38,7 @@ fn describe(text: &mut String, server: Server<'_>) -> std::fmt::Result {
         Mode::Readlink { from: None } => writeln!(text, "    mode: readlink"),
         Mode::Readlink { from: Some(from) } => writeln!(text, "    mode: readlink from {}", from.to_string_lossy()),
     }?;
-    for passage in server_passages(server).into_iter().flat_map(|(passages, _)| passages) {
+    for passage in server_passages(server, &Os).into_iter().flat_map(|(passages, _)| passages) {
         let target = passage.target.as_deref().map_or("(nowhere)".into(), String::from_utf8_lossy);
         writeln!(text, "    link: {} -> {target}", String::from_utf8_lossy(&passage.link))?;
     }

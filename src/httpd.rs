@@ -321,15 +321,12 @@ impl<'s> Server<'s> {
         self.config().and_then(ServerConfig::site)
     }
 
-    /// Whether `definition` stands in this server: in its own section, or outside of all virtual hosts.
-    pub fn has(self, definition: Definition<'_>) -> bool {
-        let Some((file, line)) = definition.virtual_host() else {
-            return true;
-        };
+    /// The file and the line where the configuration begins this virtual host.
+    pub fn place(self) -> Option<(&'s CStr, u32)> {
         // SAFETY: null or a C string of the configuration, and a plain number.
         unsafe {
-            let name = (*self.raw).defn_name;
-            !name.is_null() && CStr::from_ptr(name) == file && (*self.raw).defn_line_number == line
+            let file = (*self.raw).defn_name;
+            (!file.is_null()).then(|| (CStr::from_ptr(file), (*self.raw).defn_line_number))
         }
     }
 

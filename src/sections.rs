@@ -6,7 +6,11 @@
 //! Since requests see the real path, `<Directory /srv/app/current/public>` would no longer apply to them. With
 //! `RealdocReleases` a copy of it stands at the releases too. This is done once, while the configuration is checked.
 
-use docroot::{Os, Passage, Rules, follow, is_led_away, overlaps, passages};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::ffi::{CStr, CString};
+
+use docroot::{Errno, Os, Passage, Rules, Status, System, Timestamp, follow, is_led_away, overlaps, passages};
 
 use crate::directives::server_settings;
 use crate::httpd::{Definition, Level, Pool, Server, log};
@@ -17,12 +21,11 @@ use crate::httpd::{Definition, Level, Pool, Server, log};
 /// Only while the configuration is being checked, before there are threads.
 pub unsafe fn follow_links(pool: Pool<'_>, main: Server<'_>) {
     // SAFETY: the caller's promise.
-    let definitions = unsafe { Definition::all(&["<Directory", "<DirectoryMatch"]) };
-    // SAFETY: as above.
-    let computed = unsafe { Definition::all(&["VirtualDocumentRoot", "VirtualDocumentRootIP"]) };
-    let mut warned = Vec::new();
+    let definitions = unsafe { Definitions::new() };
+    let files = Remembering::default();
+    let mut warned = HashSet::new();
     for server in main.with_virtual_hosts() {
-        let Some((passages, rules)) = server_passages(server) else {
+        let Some((passages, rules)) = server_passages(server, &files) else {
             continue;
         };
         if let Some(releases) = &rules.releases {
@@ -39,35 +42,92 @@ pub unsafe fn follow_links(pool: Pool<'_>, main: Server<'_>) {
                 server.add_sections(&copies, pool);
             }
         }
-        let (definitions, computed) = (own(server, &definitions), own(server, &computed));
-        for (definition, warning) in warnings(&definitions, &computed, &passages, &rules) {
+        let (sections, computed) = definitions.of(server);
+        for (definition, warning) in warnings(&sections, &computed, &passages, &rules) {
             // One section of the main server stands in every virtual host.
             let line = format!("{} at {}: {warning}", definition.title(), definition.place());
             if !warned.contains(&line) {
                 log!(server, Level::Warning, "{line}");
-                warned.push(line);
+                warned.insert(line);
             }
         }
     }
 }
 
-/// Those that stand in this server.
-fn own<'s>(server: Server<'_>, all: &[Definition<'s>]) -> Vec<Definition<'s>> {
-    all.iter().copied().filter(|definition| server.has(*definition)).collect()
+/// The directives that matter here, by where they stand. With thousands of virtual hosts, each must find its own
+/// without looking at those of all others.
+struct Definitions<'s> {
+    of_all: Vec<Definition<'s>>,
+    of_host: HashMap<(&'s CStr, u32), Vec<Definition<'s>>>,
+}
+
+impl<'s> Definitions<'s> {
+    /// # Safety
+    /// Only while the configuration is being checked, before there are threads.
+    unsafe fn new() -> Self {
+        let mut definitions = Self { of_all: Vec::new(), of_host: HashMap::new() };
+        let names = ["<Directory", "<DirectoryMatch", "VirtualDocumentRoot", "VirtualDocumentRootIP"];
+        // SAFETY: the caller's promise.
+        for definition in unsafe { Definition::all(&names) } {
+            match definition.virtual_host() {
+                Some(place) => definitions.of_host.entry(place).or_default().push(definition),
+                None => definitions.of_all.push(definition),
+            }
+        }
+        definitions
+    }
+
+    /// Those that stand in this server, or outside of all virtual hosts: sections, and how docroots are computed.
+    fn of(&self, server: Server<'_>) -> (Vec<Definition<'s>>, Vec<Definition<'s>>) {
+        let own = server.place().and_then(|place| self.of_host.get(&place)).map_or(&[][..], Vec::as_slice);
+        self.of_all.iter().chain(own).partition(|definition| definition.is_section())
+    }
+}
+
+/// The operating system, asked only once about each directory that is no link: the docroots of thousands of virtual
+/// hosts have the same directories above them.
+#[derive(Default)]
+struct Remembering {
+    no_links: RefCell<HashSet<CString>>,
+}
+
+impl System for Remembering {
+    fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
+        if self.no_links.borrow().contains(path) {
+            return Err(Errno(libc::EINVAL));
+        }
+        let text = Os.read_link(path);
+        if text == Err(Errno(libc::EINVAL)) {
+            self.no_links.borrow_mut().insert(path.to_owned());
+        }
+        text
+    }
+
+    fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
+        Os.has_text(path, text)
+    }
+
+    fn status(&self, path: &CStr) -> Result<Status, Errno> {
+        Os.status(path)
+    }
+
+    fn file_clock(&self) -> Timestamp {
+        Os.file_clock()
+    }
 }
 
 /// The links that stand between a server's docroot and where it leads, and its rules; nothing where docroots are left
 /// alone.
-pub fn server_passages(server: Server<'_>) -> Option<(Vec<Passage>, Rules)> {
+pub fn server_passages(server: Server<'_>, files: &impl System) -> Option<(Vec<Passage>, Rules)> {
     let settings = server_settings(server);
     let docroot = server.configured_document_root().filter(|docroot| docroot.to_bytes().first() == Some(&b'/'))?;
     let rules = settings.rules();
-    settings.enabled().then(|| (passages(&Os, docroot, &rules), rules))
+    settings.enabled().then(|| (passages(files, docroot, &rules), rules))
 }
 
 /// The sections of a server that follow its docroot's links, each with the paths that it follows to.
 pub fn following(server: Server<'_>) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
-    let Some((passages, Rules { releases: Some(releases), .. })) = server_passages(server) else {
+    let Some((passages, Rules { releases: Some(releases), .. })) = server_passages(server, &Os) else {
         return Vec::new();
     };
     let sections = server.sections().into_iter().filter_map(|section| section.path());

@@ -126,29 +126,44 @@ fn targets(passage: &Passage, releases: &Releases) -> Vec<Vec<u8>> {
 /// while the link's target is elsewhere. Without `RealdocReleases` such a section no longer applies.
 pub fn is_led_away(section: &[u8], passage: &Passage) -> bool {
     let target = passage.target.as_deref();
-    wildcard_rest(section, &passage.link).is_some()
-        || wildcard_rest(&passage.link, section).is_some()
-            && target.is_some_and(|target| wildcard_rest(target, section).is_none())
+    is_below(section, &passage.link)
+        || is_below(&passage.link, section) && target.is_some_and(|target| !is_below(target, section))
 }
 
 /// Whether one path is the other or lies below it, where the components of either may be wildcards.
 pub fn overlaps(one: &[u8], other: &[u8]) -> bool {
-    wildcard_rest(one, other).is_some() || wildcard_rest(other, one).is_some()
+    is_below(one, other) || is_below(other, one)
+}
+
+fn is_below(path: &[u8], prefix: &[u8]) -> bool {
+    depth_below(path, prefix).is_some()
 }
 
 /// What of `path` follows after `prefix`, where the components of either may be wildcards for those of the other.
 fn wildcard_rest(path: &[u8], prefix: &[u8]) -> Option<Vec<u8>> {
-    let mut rest = components(path);
+    let depth = depth_below(path, prefix)?;
+    Some(join(&components(path).skip(depth).collect::<Vec<_>>()))
+}
+
+/// How many components `prefix` has, if it is `path` or one of its ancestors. No allocation where there is no wildcard:
+/// a server with thousands of virtual hosts compares a lot of paths when it starts.
+fn depth_below(path: &[u8], prefix: &[u8]) -> Option<usize> {
+    let mut names = components(path);
+    let mut depth = 0;
     for part in components(prefix) {
-        let other = rest.next()?;
-        if part != other && !matches(part, other) && !matches(other, part) {
+        let name = names.next()?;
+        if part != name && !matches(part, name) && !matches(name, part) {
             return None;
         }
+        depth += 1;
     }
-    Some(join(&rest.collect::<Vec<_>>()))
+    Some(depth)
 }
 
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    if !pattern.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\')) {
+        return false;
+    }
     match (CString::new(pattern), CString::new(name)) {
         (Ok(pattern), Ok(name)) => wildcard_match(&pattern, &name),
         _ => false,

@@ -106,7 +106,7 @@ impl<'s> Definition<'s> {
         while let Some(mut node) = level.pop() {
             while !node.is_null() {
                 let definition = Self { raw: node, life: PhantomData };
-                if names.iter().any(|name| definition.name().eq_ignore_ascii_case(name)) {
+                if names.iter().any(|name| definition.is(name)) {
                     found.push(definition);
                 }
                 // SAFETY: a node of the tree; its children are null or another node.
@@ -123,8 +123,22 @@ impl<'s> Definition<'s> {
 
     /// The directive's name; of a section it begins with `<`.
     pub fn name(self) -> String {
-        // SAFETY: a node's directive is a C string.
-        unsafe { text((*self.raw).directive) }
+        String::from_utf8_lossy(self.name_bytes()).into_owned()
+    }
+
+    /// Whether that is its name.
+    pub fn is(self, name: &str) -> bool {
+        self.name_bytes().eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// Whether it is one that others stand in.
+    pub fn is_section(self) -> bool {
+        self.name_bytes().first() == Some(&b'<')
+    }
+
+    fn name_bytes(self) -> &'s [u8] {
+        // SAFETY: a node's directive is a C string of the configuration.
+        unsafe { CStr::from_ptr((*self.raw).directive) }.to_bytes()
     }
 
     /// What follows the name, as it is written; of a section, with the `>`.
@@ -144,7 +158,7 @@ impl<'s> Definition<'s> {
                     return None;
                 }
                 let definition = Self { raw: node, life: PhantomData };
-                if definition.name().eq_ignore_ascii_case("<VirtualHost") {
+                if definition.is("<VirtualHost") {
                     return Some((CStr::from_ptr((*node).filename), (*node).line_num as u32));
                 }
             }
@@ -169,7 +183,7 @@ impl<'s> Definition<'s> {
             let arguments = definition.arguments().to_string_lossy().to_ascii_lowercase();
             arguments.split_ascii_whitespace().eq(["all", "granted"])
         };
-        self.any_child(&|child| child.name().eq_ignore_ascii_case("Require") && !grants(child))
+        self.any_child(&|child| child.is("Require") && !grants(child))
     }
 
     /// Whether a directive with this beginning of a name stands in the section, at any depth.
@@ -198,7 +212,7 @@ impl<'s> Definition<'s> {
     pub fn path(self) -> Option<Vec<u8>> {
         let arguments = self.arguments().to_bytes();
         let arguments = arguments.strip_suffix(b">").unwrap_or(arguments);
-        if self.name().eq_ignore_ascii_case("<DirectoryMatch") || arguments.trim_ascii_start().starts_with(b"~") {
+        if self.is("<DirectoryMatch") || arguments.trim_ascii_start().starts_with(b"~") {
             return None;
         }
         let word = CString::new(arguments).ok()?;
