@@ -5,12 +5,12 @@
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 
-use docroot::{Docroot, Mode, Moment, Os};
+use docroot::{Docroot, Mode, Moment, Os, Rules, passages};
 use std::time::Duration;
 
 use crate::directives::server_settings;
 use crate::httpd::Server;
-use crate::sections::{following, server_passages};
+use crate::sections::following;
 
 /// The docroots of all servers, as text.
 pub fn table(main: Server<'_>) -> String {
@@ -38,7 +38,8 @@ fn describe(text: &mut String, server: Server<'_>) -> std::fmt::Result {
         Mode::Readlink { from: None } => writeln!(text, "    mode: readlink"),
         Mode::Readlink { from: Some(from) } => writeln!(text, "    mode: readlink from {}", from.to_string_lossy()),
     }?;
-    for passage in server_passages(server, &Os).into_iter().flat_map(|(passages, _)| passages) {
+    // As they are, wherever they may lead.
+    for passage in passages(&Os, path, &Rules { mode: rules.mode.clone(), releases: None }) {
         let target = passage.target.as_deref().map_or("(nowhere)".into(), String::from_utf8_lossy);
         writeln!(text, "    link: {} -> {target}", String::from_utf8_lossy(&passage.link))?;
     }
@@ -58,7 +59,7 @@ fn describe(text: &mut String, server: Server<'_>) -> std::fmt::Result {
             writeln!(
                 text,
                 "    follows: <Directory {}> at {}",
-                String::from_utf8_lossy(&section).trim_end_matches('/'),
+                String::from_utf8_lossy(&section),
                 String::from_utf8_lossy(&path)
             )?;
         }

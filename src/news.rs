@@ -16,27 +16,30 @@ pub fn report(server: Server<'_>, docroot: &Docroot, news: &News) {
             if *recovered {
                 log!(server, Level::Notice, "{path}: resolves again, to {target}");
             }
-            if let Some(before) = before {
-                log!(server, Level::Info, "{path}: {} -> {target}", before.docroot().to_string_lossy());
+            match before {
+                Some(before) if before.docroot() == now.docroot() => {
+                    log!(server, Level::Info, "{path}: {target}, by other links than before");
+                }
+                Some(before) => {
+                    log!(server, Level::Info, "{path}: {} -> {target}", before.docroot().to_string_lossy());
+                }
+                None => {}
             }
             log!(server, Level::Debug, "{path}: resolved to {target}");
         }
         News::Failed { failure, serving, report } => {
             let level = if *report { Level::Error } else { Level::Debug };
+            let what = if failure.errno().is_some() { "cannot be resolved" } else { "refused" };
             match serving {
-                Answer::Resolved(last) => log!(
-                    server,
-                    level,
-                    "{path}: cannot be resolved ({failure}); requests go on with {}",
-                    last.docroot().to_string_lossy()
-                ),
-                Answer::AsConfigured => {
-                    log!(server, level, "{path}: cannot be resolved ({failure}); left as configured");
+                Answer::Resolved(last) => {
+                    let last = last.docroot().to_string_lossy();
+                    log!(server, level, "{path}: {what} ({failure}); requests go on with {last}");
                 }
+                Answer::AsConfigured => log!(server, level, "{path}: {what} ({failure}); left as configured"),
                 Answer::Refused(_) if failure.errno().is_some() => {
-                    log!(server, level, "{path}: cannot be resolved ({failure}); nothing below it is served");
+                    log!(server, level, "{path}: {what} ({failure}); nothing below it is served");
                 }
-                Answer::Refused(_) => log!(server, level, "{path}: refused ({failure}); answered with 503"),
+                Answer::Refused(_) => log!(server, level, "{path}: {what} ({failure}); answered with 503"),
             }
         }
     }

@@ -233,11 +233,20 @@ fn map_elsewhere<'r>(request: Request<'r>, tree: &'r Tree<'r>, current: *const c
             request.set_filename(request.pool().copy(&path));
             Ok(())
         }
-        Err(refused) => {
-            tree.tell_of_failure(request);
+        Err(Refusal { refused, is_server }) => {
+            if is_server {
+                tree.tell_of_failure(request);
+            }
             Err(refused)
         }
     }
+}
+
+/// What keeps a path from being led anywhere.
+struct Refusal {
+    refused: Refused,
+    /// Whether it is the server's docroot that leads astray, and none that was computed.
+    is_server: bool,
 }
 
 /// Pins the docroot that was computed for this request.
@@ -294,17 +303,18 @@ impl Tree<'_> {
     ///
     /// # Errors
     /// If it lies, or ends, under a link that leads where it may not.
-    fn lead(&self, path: &[u8]) -> Result<Option<Vec<u8>>, Refused> {
+    fn lead(&self, path: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
         let mut led: Option<Vec<u8>> = None;
         // One docroot's links may lead to where another's begin, but none leads back. Should two looks at different
         // times have seen that all the same, this ends.
         for _ in 0..8 {
             let path = led.as_deref().unwrap_or(path);
-            for (configured, pin) in self.pins() {
+            for (index, (configured, pin)) in self.pins().enumerate() {
                 if let Answer::Refused(failure) = &pin.answer
                     && failure.covers(path, configured)
                 {
-                    return Err(Refused::new(failure));
+                    let is_server = index == 0 && self.server.is_some();
+                    return Err(Refusal { refused: Refused::new(failure), is_server });
                 }
             }
             match self.pins().find_map(|(_, pin)| pin.answer.resolved()?.reroot(path)) {

@@ -28,6 +28,7 @@ pub unsafe fn follow_links(pool: Pool<'_>, main: Server<'_>) {
         let Some((passages, rules)) = server_passages(server, &files) else {
             continue;
         };
+        let mut follows = false;
         if let Some(releases) = &rules.releases {
             let copies: Vec<_> = server
                 .sections()
@@ -38,12 +39,13 @@ pub unsafe fn follow_links(pool: Pool<'_>, main: Server<'_>) {
                     led.into_iter().map(move |path| section.copy_for(&path, pool))
                 })
                 .collect();
-            if !copies.is_empty() {
+            follows = !copies.is_empty();
+            if follows {
                 server.add_sections(&copies, pool);
             }
         }
         let (sections, computed) = definitions.of(server);
-        for (definition, warning) in warnings(&sections, &computed, &passages, &rules) {
+        for (definition, warning) in warnings(&sections, &computed, &passages, &rules, follows) {
             // One section of the main server stands in every virtual host.
             let line = format!("{} at {}: {warning}", definition.title(), definition.place());
             if !warned.contains(&line) {
@@ -130,14 +132,20 @@ pub fn following(server: Server<'_>) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
     let Some((passages, Rules { releases: Some(releases), .. })) = server_passages(server, &Os) else {
         return Vec::new();
     };
-    let sections = server.sections().into_iter().filter_map(|section| section.path());
-    let mut seen = Vec::new();
-    for path in sections.map(|path| path.to_bytes().to_vec()) {
-        let led = follow(&path, &passages, &releases);
+    let mut seen: Vec<(Vec<u8>, Vec<Vec<u8>>)> = Vec::new();
+    for section in server.sections() {
+        let Some(path) = section.path().map(|path| path.to_bytes().strip_suffix(b"/").unwrap_or(path.to_bytes()))
+        else {
+            continue;
+        };
+        let led = follow(path, &passages, &releases);
         if !led.is_empty() && !seen.iter().any(|(known, _)| *known == path) {
-            seen.push((path, led));
+            seen.push((path.to_vec(), led));
         }
     }
+    // The copies stand among the sections by now, and those of a chain follow as well.
+    let copies: Vec<_> = seen.iter().flat_map(|(_, led)| led.clone()).collect();
+    seen.retain(|(path, _)| !copies.contains(path));
     seen
 }
 
@@ -147,6 +155,7 @@ fn warnings<'s>(
     computed: &[Definition<'s>],
     passages: &[Passage],
     rules: &Rules,
+    follows: bool,
 ) -> Vec<(Definition<'s>, String)> {
     definitions
         .iter()
@@ -154,7 +163,7 @@ fn warnings<'s>(
             let warning = match definition.path() {
                 None => about_regex(definition.arguments().to_bytes(), passages),
                 Some(path) => about_links(*definition, &path, passages, rules)
-                    .or_else(|| about_releases(*definition, &path, passages, rules))
+                    .or_else(|| about_releases(*definition, &path, passages, rules).filter(|_| follows))
                     .or_else(|| about_computed(&path, computed)),
             };
             Some((*definition, warning?))
@@ -195,7 +204,7 @@ fn about_releases(definition: Definition<'_>, path: &[u8], passages: &[Passage],
     let releases = rules.releases.as_ref()?;
     let is_above = releases.patterns().any(|pattern| is_above(path, pattern.to_bytes()));
     let is_common = passages.iter().any(|passage| is_above_or_at(path, &passage.link));
-    (is_above && !is_common && !passages.is_empty() && definition.denies()).then(|| {
+    (is_above && !is_common && definition.denies()).then(|| {
         "keeps somebody out of the directory of the releases, but sections that follow the link into it come later \
          and may let them in; say what shall hold in a section for the releases themselves"
             .to_owned()

@@ -26,7 +26,7 @@ impl Releases {
             Invalid::new(
                 "RealdocReleases",
                 value,
-                "Off, or absolute paths without '..', in which * ? [...] stand for any part of one name, such as /srv/app/releases/*",
+                "Off alone, or absolute paths without '..', in which * ? [...] stand for any part of one name, such as /srv/app/releases/*",
             )
         };
         let parts: Vec<_> = components(value).filter(|&part| part != b".").collect();
