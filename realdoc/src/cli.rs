@@ -1,0 +1,192 @@
+//! The command line.
+//!
+//! Owns: its definition, from which `--help`, completions and manual pages come. Must not: do anything.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+
+use crate::error::EXIT_CODES;
+
+/// Deploys a git tag as a shared release, and moves the docroot symlinks of one site or of all to it.
+///
+/// A release is a directory; each site's docroot is a symlink to one. realdoc exports a tag into a release, moves the
+/// links atomically, all or none, goes back along what each site ran before, and removes releases that nobody needs.
+#[derive(Debug, Parser)]
+#[command(name = "realdoc", version, after_long_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    /// The configuration. Without: ./realdoc.toml, then /etc/realdoc.toml
+    #[arg(long, global = true, value_name = "FILE", env = "REALDOC_CONFIG", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+
+    /// Print one JSON object a line instead of text; `status` prints one in all
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a commented configuration, create the directories, adopt the links that there are
+    Init {
+        /// The repository: a URL, or a path
+        #[arg(long, value_name = "URL")]
+        source: Option<String>,
+        /// The releases directory [default: releases, beside the configuration]
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        releases: Option<PathBuf>,
+        /// A link, or a pattern of links; may be repeated [default: current=current, beside the configuration]
+        #[arg(long = "instance", value_name = "NAME=LINK")]
+        instances: Vec<String>,
+        /// Change nothing, say what would be done
+        #[arg(long, short = 'n')]
+        dry_run: bool,
+    },
+
+    /// Make a release of a tag, branch or commit; no link is touched
+    Stage {
+        /// The tag, branch or commit
+        #[arg(value_name = "REF")]
+        reference: String,
+        /// Whether to fetch.
+        #[command(flatten)]
+        fetch: Fetch,
+        /// How to go about it.
+        #[command(flatten)]
+        change: Change,
+    },
+
+    /// Flip links to a release: all that are named, or none
+    Activate {
+        /// The release: its name, the tag or branch it was staged from, or the beginning of its commit
+        release: String,
+        /// Which links.
+        #[command(flatten)]
+        instances: Selection,
+        /// How to go about it.
+        #[command(flatten)]
+        change: Change,
+    },
+
+    /// Stage, activate and prune
+    Deploy {
+        /// The tag, branch or commit
+        #[arg(value_name = "REF")]
+        reference: String,
+        /// Which links.
+        #[command(flatten)]
+        instances: Selection,
+        /// Whether to fetch.
+        #[command(flatten)]
+        fetch: Fetch,
+        /// How to go about it.
+        #[command(flatten)]
+        change: Change,
+    },
+
+    /// Flip links back to what each ran before, never to a release marked bad
+    Rollback {
+        /// Which links.
+        #[command(flatten)]
+        instances: Selection,
+        /// Go back to this release, which each of the instances must have run
+        #[arg(long, value_name = "RELEASE")]
+        release: Option<String>,
+        /// Do not run the check command
+        #[arg(long)]
+        skip_check: bool,
+        /// How to go about it.
+        #[command(flatten)]
+        change: Change,
+    },
+
+    /// Mark a release: no rollback and no activation may lead to it
+    MarkBad {
+        /// The release
+        release: String,
+        /// Why
+        #[arg(long, value_name = "TEXT", conflicts_with = "clear")]
+        reason: Option<String>,
+        /// Take the mark back
+        #[arg(long)]
+        clear: bool,
+        /// How to go about it.
+        #[command(flatten)]
+        change: Change,
+    },
+
+    /// Show where every link leads, what releases there are, and whether they fit into PHP's OPcache
+    Status,
+
+    /// Remove releases that nothing leads to, no rollback needs and no request can still be in
+    Prune {
+        /// How many releases to keep in all [default: as configured]
+        #[arg(long, value_name = "N")]
+        keep: Option<usize>,
+        /// Remove releases too that realdoc did not stage
+        #[arg(long)]
+        adopted: bool,
+        /// How to go about it.
+        #[command(flatten)]
+        change: Change,
+    },
+
+    /// Print a completion script
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+
+    /// Print the manual page, or write one for every command
+    Man {
+        /// Write the pages of all commands into this directory
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        directory: Option<PathBuf>,
+    },
+}
+
+/// Which links.
+#[derive(Args, Debug)]
+pub struct Selection {
+    /// An instance or a group; may be repeated. Needed unless there is only one instance
+    #[arg(long, value_name = "NAME", conflicts_with = "all")]
+    pub to: Vec<String>,
+    /// All instances
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Options of commands that look a reference up.
+#[derive(Args, Debug)]
+pub struct Fetch {
+    /// Look the reference up in what was fetched before
+    #[arg(long)]
+    pub no_fetch: bool,
+}
+
+/// Options of commands that change something.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Change {
+    /// Change nothing, say what would be done
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
+    /// Wait if another realdoc is at work in the releases directory
+    #[arg(long)]
+    pub wait: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

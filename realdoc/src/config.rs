@@ -1,0 +1,267 @@
+//! `realdoc.toml`: where it is found, what may stand in it, and errors with line and column.
+//!
+//! Owns: the keys and their checks. Must not: look at anything else than the configuration file itself.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+mod value;
+
+pub use value::{AbsolutePath, InstanceName, LinkPattern, SharedPath, Span, Step, Subdirectory};
+
+/// Where the configuration is looked for, after `--config` and `$REALDOC_CONFIG`.
+pub const PLACES: [&str; 2] = ["realdoc.toml", "/etc/realdoc.toml"];
+
+/// The whole configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the code comes from.
+    pub git: Git,
+    /// Where it goes.
+    pub releases: Releases,
+    /// What all releases have in common.
+    #[serde(default)]
+    pub shared: Shared,
+    /// What is run on the way.
+    #[serde(default)]
+    pub commands: Commands,
+    /// What PHP's OPcache has room for.
+    #[serde(default)]
+    pub opcache: Opcache,
+    /// The links: a name and a path each, or a name and a pattern of paths.
+    #[serde(default)]
+    pub instances: BTreeMap<InstanceName, LinkPattern>,
+}
+
+/// `[git]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Git {
+    /// A URL that `git fetch` understands, or the path of a repository on this machine.
+    pub source: String,
+    /// Whether to fetch before a reference is looked up.
+    #[serde(default = "yes")]
+    pub fetch: bool,
+    /// Whether the releases contain the submodules.
+    #[serde(default)]
+    pub submodules: bool,
+}
+
+/// `[releases]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Releases {
+    /// The directory that holds a directory for each release.
+    pub directory: AbsolutePath,
+    /// How many releases to keep in all.
+    #[serde(default = "five")]
+    pub keep: usize,
+    /// How long a release is kept after it was last live.
+    #[serde(default = "ten_minutes")]
+    pub prune_after: Span,
+    /// The directory inside a release that the links lead to; empty for the release itself.
+    #[serde(default)]
+    pub subdirectory: Subdirectory,
+}
+
+/// `[shared]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shared {
+    /// The directory that the shared paths really are in; by default `shared` beside the releases directory.
+    pub directory: Option<AbsolutePath>,
+    /// Paths in a release that become links to the same path in the shared directory.
+    #[serde(default)]
+    pub paths: Vec<SharedPath>,
+}
+
+/// `[commands]`: each a line for `/bin/sh`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commands {
+    /// Run one after the other inside a new release, before it gets its name.
+    #[serde(default)]
+    pub build: Vec<String>,
+    /// Run inside the release before a link is flipped to it; failure stops the flip.
+    pub check: Option<String>,
+    /// Run once after the links are flipped.
+    pub reload: Option<String>,
+}
+
+/// `[opcache]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opcache {
+    /// `opcache.max_accelerated_files` of the PHP that serves the instances.
+    #[serde(default = "ten_thousand")]
+    pub max_accelerated_files: u64,
+}
+
+impl Default for Opcache {
+    fn default() -> Self {
+        Self { max_accelerated_files: ten_thousand() }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn five() -> usize {
+    5
+}
+
+/// PHP's own default.
+fn ten_thousand() -> u64 {
+    10_000
+}
+
+fn ten_minutes() -> Span {
+    Span(Duration::from_secs(600))
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none, [`Error::Config`] with line and column if it cannot be used.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                Error::NotFound(format!("there is no configuration {}", path.display()))
+            } else {
+                Error::Io { doing: "read", path: path.to_owned(), source: error }
+            }
+        })?;
+        let config = Self::parse(&text).map_err(|message| {
+            // toml's message begins with the position and shows the line.
+            Error::Config(format!("{}: {}", path.display(), message.trim_end()))
+        })?;
+        Ok(config.relative_to(path.parent().unwrap_or(Path::new("."))))
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let mut links = BTreeMap::new();
+        for (name, pattern) in &config.instances {
+            if let Some(other) = links.insert(pattern.as_str(), name) {
+                return Err(format!("[instances] {other} and {name} are both the link {}", pattern.as_str()));
+            }
+        }
+        Ok(config)
+    }
+
+    /// A repository path that is written relative is relative to the configuration file.
+    fn relative_to(mut self, directory: &Path) -> Self {
+        if let Some(path) = self.git.source_path().filter(|path| path.is_relative()) {
+            let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+            self.git.source = directory.join(path).to_string_lossy().into_owned();
+        }
+        self
+    }
+
+    /// The directory of the shared paths.
+    #[must_use]
+    pub fn shared_directory(&self) -> PathBuf {
+        self.shared.directory.as_ref().map_or_else(
+            || self.releases.directory.as_path().parent().unwrap_or(Path::new("/")).join("shared"),
+            |directory| directory.as_path().to_owned(),
+        )
+    }
+}
+
+impl Git {
+    /// The source as a path, if it is written as one: beginning with `/` or `.`.
+    #[must_use]
+    pub fn source_path(&self) -> Option<PathBuf> {
+        self.source.starts_with(['/', '.']).then(|| PathBuf::from(&self.source))
+    }
+}
+
+/// The configuration file to use: the one that is named, or the first that exists.
+///
+/// # Errors
+/// [`Error::NotFound`] if none is named and none exists.
+pub fn find(named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = named {
+        return Ok(path.to_owned());
+    }
+    PLACES.iter().map(PathBuf::from).find(|path| path.exists()).ok_or_else(|| {
+        let here = env::current_dir().unwrap_or_default();
+        Error::NotFound(format!(
+            "there is no configuration: neither --config, $REALDOC_CONFIG, {}/realdoc.toml nor /etc/realdoc.toml; \
+             `realdoc init` writes one",
+            here.display()
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = "[git]\nsource = \"/srv/app.git\"\n[releases]\ndirectory = \"/srv/app/releases\"\n";
+
+    #[test]
+    fn little_is_needed_and_the_rest_has_defaults() {
+        let config = Config::parse(LEAST).unwrap();
+        assert_eq!(config.releases.keep, 5);
+        assert_eq!(config.releases.prune_after.0, Duration::from_secs(600));
+        assert_eq!(config.shared_directory(), Path::new("/srv/app/shared"));
+        assert_eq!(config.opcache.max_accelerated_files, 10_000);
+        assert!(config.git.fetch && !config.git.submodules && config.instances.is_empty());
+    }
+
+    /// The message for `LEAST` with `lines` after it.
+    fn error(lines: &str) -> String {
+        Config::parse(&format!("{LEAST}{lines}")).unwrap_err()
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_an_error_with_line_and_column() {
+        for (lines, place, says) in [
+            ("kep = 3", "line 5, column 1", "unknown field `kep`"),
+            ("keep = \"3\"", "line 5, column 8", "invalid type: string \"3\""),
+            ("keep = -1", "line 5, column 8", "invalid value: integer `-1`"),
+            ("prune_after = \"soon\"", "line 5, column 15", "no span of time"),
+            ("prune_after = \"-1min\"", "line 5, column 15", "negative"),
+            ("prune_after = 10", "line 5, column 15", "invalid type: integer `10`"),
+            ("subdirectory = \"../x\"", "line 5, column 16", ".."),
+            ("[shared]\npaths = [\"a\", \"/b\"]", "line 6, column 9", "relative"),
+            ("[shared]\npaths = [\"a/../b\"]", "line 6, column 9", ".."),
+            ("[shared]\ndirectory = \"shared\"", "line 6, column 13", "absolute"),
+            ("[commands]\nbuild = \"make\"", "line 6, column 9", "invalid type: string"),
+            ("[instances]\nshop = \"www/shop\"", "line 6, column 8", "absolute"),
+            ("[instances]\nshop = \"/var/www/[\"", "line 6, column 8", "unclosed"),
+            ("[instances]\n\"a b\" = \"/var/www/a\"", "line 6, column 1", "name"),
+            ("[instance]\n", "line 5, column 2", "unknown field `instance`"),
+        ] {
+            let message = error(lines);
+            assert!(message.contains(place), "{lines}: {message}");
+            assert!(message.contains(says), "{lines}: {message}");
+        }
+    }
+
+    #[test]
+    fn two_names_for_one_link_are_refused() {
+        let message = error("[instances]\na = \"/var/www/a\"\nb = \"/var/www//a/\"");
+        assert!(message.contains("a and b are both the link /var/www/a"), "{message}");
+    }
+
+    #[test]
+    fn a_relative_source_is_relative_to_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("realdoc.toml");
+        fs::write(&file, LEAST.replace("/srv/app.git", "./app.git")).unwrap();
+        let config = Config::load(&file).unwrap();
+        assert_eq!(Path::new(&config.git.source), dir.path().canonicalize().unwrap().join("./app.git"));
+    }
+}

@@ -1,0 +1,214 @@
+//! Values of the configuration that are more than a string or a number.
+//!
+//! Owns: their checks, made while the file is parsed, so that every complaint has a line and a column. Must not: look
+//! at the file system.
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use globset::{Glob, GlobMatcher};
+use serde::Deserialize;
+
+/// An absolute path without `.`, `..` and doubled slashes.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub struct AbsolutePath(PathBuf);
+
+impl AbsolutePath {
+    /// The path.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for AbsolutePath {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let path = Path::new(&text);
+        if !path.is_absolute() {
+            return Err(format!("\"{text}\" is no absolute path"));
+        }
+        if path.components().any(|component| component == Component::ParentDir) {
+            return Err(format!("\"{text}\" has a `..` in it; write the path without"));
+        }
+        let path: PathBuf = path.components().collect();
+        if path.parent().is_none() {
+            return Err("/ cannot be meant".to_owned());
+        }
+        Ok(Self(path))
+    }
+}
+
+/// The components of a path that is relative and stays below where it starts.
+fn relative(text: &str) -> Result<PathBuf, String> {
+    let path = Path::new(text);
+    if path.is_absolute() {
+        return Err(format!("\"{text}\" must be relative to the release"));
+    }
+    if path.components().any(|component| component == Component::ParentDir) {
+        return Err(format!("\"{text}\" has a `..` in it and could leave the release"));
+    }
+    Ok(path.components().filter(|component| *component != Component::CurDir).collect())
+}
+
+/// A directory inside a release, or the release itself.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub struct Subdirectory(PathBuf);
+
+impl Subdirectory {
+    /// The path; empty for the release itself.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Subdirectory {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        relative(&text).map(Self)
+    }
+}
+
+/// A path in a release that all releases share; a slash at its end says that it is a directory.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub struct SharedPath {
+    path: PathBuf,
+    directory: bool,
+}
+
+impl SharedPath {
+    /// The path, relative to the release and to the shared directory alike.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is written as a directory, which is made when it is missing.
+    #[must_use]
+    pub fn is_directory(&self) -> bool {
+        self.directory
+    }
+}
+
+impl TryFrom<String> for SharedPath {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let path = relative(&text)?;
+        if path.as_os_str().is_empty() {
+            return Err("a shared path cannot be the release itself".to_owned());
+        }
+        Ok(Self { path, directory: text.ends_with('/') })
+    }
+}
+
+/// A span of time: `"10min"`, `"90 s"`, `"1h 30m"`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub struct Span(pub Duration);
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let span: jiff::SignedDuration =
+            text.parse().map_err(|_| format!("\"{text}\" is no span of time like \"10min\" or \"1h 30m\""))?;
+        Duration::try_from(span).map(Self).map_err(|_| format!("\"{text}\" is negative"))
+    }
+}
+
+/// The name of an instance or of a group: letters, digits, `.`, `_`, `-`, not beginning with `-`.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(try_from = "String")]
+pub struct InstanceName(String);
+
+impl InstanceName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for InstanceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for InstanceName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if text.is_empty() || text.starts_with('-') || !text.chars().all(allowed) {
+            return Err(format!("\"{text}\" is no name: letters, digits, `.`, `_` and `-`"));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// A link path, or a pattern that many link paths match.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct LinkPattern {
+    text: String,
+    steps: Vec<Step>,
+}
+
+/// One component of a [`LinkPattern`].
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// A name to go down to.
+    Name(String),
+    /// All names that match.
+    Wildcard(GlobMatcher),
+}
+
+impl LinkPattern {
+    /// The pattern without doubled slashes.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The components.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The path, if it has no wildcard.
+    #[must_use]
+    pub fn as_path(&self) -> Option<&Path> {
+        let literal = self.steps.iter().all(|step| matches!(step, Step::Name(_)));
+        literal.then(|| Path::new(&self.text))
+    }
+}
+
+impl TryFrom<String> for LinkPattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let text = AbsolutePath::try_from(text)?.0.to_string_lossy().into_owned();
+        let steps = text[1..]
+            .split('/')
+            .map(|component| {
+                if component.contains(['*', '?', '[', '{']) {
+                    let glob = Glob::new(component).map_err(|error| format!("\"{text}\": {error}"))?;
+                    Ok(Step::Wildcard(glob.compile_matcher()))
+                } else {
+                    Ok(Step::Name(component.to_owned()))
+                }
+            })
+            .collect::<Result<_, String>>()?;
+        Ok(Self { text, steps })
+    }
+}

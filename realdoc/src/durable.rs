@@ -1,0 +1,50 @@
+//! Writing so that a crash or a power cut leaves the file of before or the file of after.
+//!
+//! Owns: atomic file replacement and syncing to disk. Must not: know what the files mean.
+
+use std::fs::{File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::error::{Context, Result};
+
+/// What the name of a file begins with that is not yet in its place.
+pub const NEW_PREFIX: &str = ".new-";
+
+/// Makes `path` a file with these bytes: the old content or the new one, never a part, and on disk when this returns.
+///
+/// # Errors
+/// What the file system says; the old file is then still there.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let mut file = tempfile::Builder::new()
+        .prefix(NEW_PREFIX)
+        // Everybody may read the state, as far as the umask lets them: `status` needs no privilege.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(directory)
+        .context("write in", directory)?;
+    file.write_all(bytes).context("write", path)?;
+    file.as_file().sync_all().context("sync", path)?;
+    file.persist(path).map_err(|error| error.error).context("write", path)?;
+    sync_directory(directory)
+}
+
+/// Makes the names in `directory` (a rename, a removal, a new file) survive a power cut.
+///
+/// # Errors
+/// What the file system says.
+pub fn sync_directory(directory: &Path) -> Result<()> {
+    File::open(directory).and_then(|directory| directory.sync_all()).context("sync", directory)
+}
+
+/// Writes everything to disk that the file system of `path` still has in memory.
+///
+/// One call for a whole release: a sync for each of its thousands of files would take minutes on a disk with a journal.
+///
+/// # Errors
+/// What the file system says, including errors of earlier writes that nobody has been told of.
+pub fn sync_file_system(path: &Path) -> Result<()> {
+    let file = File::open(path).context("open", path)?;
+    rustix::fs::syncfs(&file).context("sync", path)
+}

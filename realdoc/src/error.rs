@@ -1,0 +1,199 @@
+//! What can go wrong, in words, and the exit code that says it to scripts.
+//!
+//! Owns: every error of the tool and the table of exit codes. Must not: print, or decide what to do about an error.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use crate::lock::Holder;
+
+/// The result of everything that can fail here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why the tool stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command line asks for something that makes no sense.
+    #[error("{0}")]
+    Usage(String),
+
+    /// The configuration cannot be used; the message carries file, line and column.
+    #[error("{0}")]
+    Config(String),
+
+    /// A release, an instance, a tag or a configuration file that does not exist.
+    #[error("{0}")]
+    NotFound(String),
+
+    /// Another process holds the lock of the releases directory.
+    #[error("busy: {directory} is locked by {holder}; --wait waits for it", directory = .directory.display())]
+    Busy {
+        /// The releases directory.
+        directory: PathBuf,
+        /// Who holds the lock.
+        holder: Holder,
+    },
+
+    /// The check command said no; nothing was flipped.
+    #[error("the check of {release} failed: `{command}` {}; every link is as it was", describe(*.status))]
+    CheckFailed {
+        /// The release that was checked.
+        release: String,
+        /// The command as configured.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+
+    /// An activation failed half-way and every link that had been flipped was put back.
+    #[error("{cause}; every link is as it was")]
+    PutBack {
+        /// What failed.
+        cause: String,
+    },
+
+    /// A build command failed; the release does not exist.
+    #[error("`{command}` {} in the new release; nothing was staged", describe(*.status))]
+    BuildFailed {
+        /// The command as configured.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+
+    /// The links are flipped and recorded, but the reload command failed.
+    #[error("the links are flipped, but the reload command failed: `{command}` {}", describe(*.status))]
+    ReloadFailed {
+        /// The command as configured.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+
+    /// An activation failed half-way and some links could not be put back. The next command tries again.
+    #[error("{cause}; not every link could be put back, the next command tries again")]
+    Mixed {
+        /// What failed.
+        cause: String,
+    },
+
+    /// git failed.
+    #[error("`{command}` {}{}", describe(*.status), said(.message.as_deref()))]
+    Git {
+        /// The command as a person would type it.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What git said, unless that went to the terminal.
+        message: Option<String>,
+    },
+
+    /// The file system said no.
+    #[error("cannot {doing} {path}: {source}", path = .path.display())]
+    Io {
+        /// A verb: "read", "remove", ...
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// Something that would do harm, or a state that the tool does not touch.
+    #[error("{0}")]
+    Refused(String),
+
+    /// A signal asked the tool to stop, and it did; nothing is half-done.
+    #[error("stopped by {}", signal_name(*.0))]
+    Interrupted(i32),
+}
+
+impl Error {
+    /// What a script sees of this error.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Git { .. } | Self::Io { .. } | Self::Refused(_) => 1,
+            // clap uses 2 for a wrong command line.
+            Self::Usage(_) | Self::Config(_) => 2,
+            Self::NotFound(_) => 3,
+            Self::Busy { .. } => 4,
+            Self::CheckFailed { .. } => 5,
+            Self::PutBack { .. } => 6,
+            Self::BuildFailed { .. } => 7,
+            Self::ReloadFailed { .. } => 8,
+            Self::Mixed { .. } => 9,
+            // As a shell reports a process that a signal ended.
+            Self::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(130),
+        }
+    }
+
+    /// The name of the exit code, for `--json`.
+    #[must_use]
+    pub fn exit_name(&self) -> &'static str {
+        match self {
+            Self::Git { .. } | Self::Io { .. } | Self::Refused(_) => "failed",
+            Self::Usage(_) | Self::Config(_) => "usage",
+            Self::NotFound(_) => "not-found",
+            Self::Busy { .. } => "busy",
+            Self::CheckFailed { .. } => "check-failed",
+            Self::PutBack { .. } => "put-back",
+            Self::BuildFailed { .. } => "build-failed",
+            Self::ReloadFailed { .. } => "reload-failed",
+            Self::Mixed { .. } => "mixed",
+            Self::Interrupted(_) => "interrupted",
+        }
+    }
+}
+
+/// The exit codes as `--help` and the manual page print them.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0    done, or nothing to do
+  1    failed; nothing is half-done
+  2    wrong command line or configuration
+  3    not found: a release, an instance, a tag
+  4    busy: another process holds the lock
+  5    the check failed; nothing was flipped
+  6    an activation failed half-way and was put back
+  7    a build command failed; nothing was staged
+  8    flipped, but the reload command failed
+  9    an activation failed half-way and could not be put back whole
+  130  stopped by Ctrl-C (128 + the number of the signal)";
+
+/// Gives an I/O error the file it is about.
+pub trait Context<T> {
+    /// `doing` is a verb: "cannot `doing` `path`".
+    ///
+    /// # Errors
+    /// The error it was given, with file.
+    fn context(self, doing: &'static str, path: &Path) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
+    fn context(self, doing: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|error| Error::Io { doing, path: path.to_owned(), source: error.into() })
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exited with {code}"),
+        (None, Some(signal)) => format!("was ended by {}", signal_name(signal)),
+        (None, None) => "ended abnormally".to_owned(),
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    signal_hook::low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
+}
+
+fn said(message: Option<&str>) -> String {
+    match message {
+        None => "; what it said is above".to_owned(),
+        Some("") => String::new(),
+        Some(message) => format!(": {message}"),
+    }
+}

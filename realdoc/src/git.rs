@@ -1,0 +1,270 @@
+//! The repository that the code comes from.
+//!
+//! Owns: every call of git. Must not: know releases, or do anything itself that git can do: by its command line,
+//! credentials, proxies, partial clones and signatures work as people have set them up.
+//!
+//! A URL is fetched into a repository of our own beside the releases. A repository on this machine is used where it
+//! is, unless submodules are wanted, which need a work tree that is nobody else's.
+
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use indicatif::ProgressBar;
+
+use crate::config::Config;
+use crate::error::{Context, Error, Result};
+use crate::interrupt::Interrupt;
+use crate::report::Report;
+use crate::store::Store;
+
+mod call;
+mod unpack;
+
+use call::{Caller, git_in, plain_git};
+
+/// A repository.
+#[derive(Debug)]
+pub struct Repository<'a> {
+    directory: PathBuf,
+    source: &'a str,
+    /// Ours to configure, or somebody's.
+    ours: bool,
+    submodules: bool,
+    caller: Caller<'a>,
+}
+
+/// What a reference stands for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Commit {
+    /// In full.
+    pub id: String,
+    /// Whether the reference is a name, and not the beginning of the commit itself.
+    pub is_named: bool,
+}
+
+impl<'a> Repository<'a> {
+    /// The repository of the configuration. Nothing is fetched or created yet.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it is a path and nothing is there.
+    pub fn open(config: &'a Config, store: &Store, report: &'a Report, interrupt: &'a Interrupt) -> Result<Self> {
+        let source = &config.git.source;
+        let submodules = config.git.submodules;
+        let path = config.git.source_path();
+        if let Some(path) = path.as_ref().filter(|path| !path.exists()) {
+            return Err(Error::NotFound(format!("there is no repository {} ([git] source)", path.display())));
+        }
+        // A bundle is a file: git can fetch from it, but not work in it.
+        let in_place = path.filter(|path| path.is_dir() && !submodules);
+        let ours = in_place.is_none();
+        let directory = in_place.unwrap_or_else(|| store.state("repository"));
+        Ok(Self { directory, source, ours, submodules, caller: Caller { report, interrupt } })
+    }
+
+    /// Gets what is new at the source.
+    ///
+    /// # Errors
+    /// What git says.
+    pub fn fetch(&self) -> Result<()> {
+        if self.ours {
+            self.set_up()?;
+        } else if self.remote()?.is_none() {
+            // A repository that is nobody's clone: what is there is all there is.
+            return Ok(());
+        }
+        self.caller.report.step("fetch", format!("fetching from {}", self.shown_source()));
+        let mut git = self.git();
+        git.args(["-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false", "fetch", "--tags"]);
+        git.arg(if self.caller.report.is_watched() { "--progress" } else { "--quiet" });
+        if self.ours {
+            git.args(["--prune", "--force", "origin"]);
+            git.args(["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]);
+        }
+        self.caller.run(git, "git fetch", true)
+    }
+
+    /// The repository of our own, with the source of today's configuration.
+    fn set_up(&self) -> Result<()> {
+        fs::create_dir_all(&self.directory).context("create", &self.directory)?;
+        // git keeps the URL here, and there may be a password in it.
+        fs::set_permissions(&self.directory, Permissions::from_mode(0o700)).context("protect", &self.directory)?;
+        let mut git = self.git();
+        git.args(["-c", "init.defaultBranch=main", "init", "--quiet"]);
+        self.caller.run(git, "git init", false)?;
+        let mut git = self.git();
+        git.args(["config", "remote.origin.url", self.source]);
+        self.caller.run(git, "git config", false)?;
+        // Left by a git that a power cut ended. Nobody else works here while we hold the lock.
+        remove_lock_files(&self.directory.join(".git"));
+        Ok(())
+    }
+
+    /// The commit that a tag, a branch or (the beginning of) a commit's number stands for, in this order. A branch is
+    /// the source's, as last fetched; not one that somebody has checked out and not pulled for a while.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none.
+    pub fn resolve(&self, reference: &str) -> Result<Commit> {
+        let unknown = || Error::NotFound(format!("{} has no tag, branch or commit {reference}", self.shown_source()));
+        check(reference)?;
+        if !self.directory.exists() {
+            return Err(unknown());
+        }
+        let remote = if self.ours { Some("origin".to_owned()) } else { self.remote()? };
+        let branch = remote.map(|remote| format!("refs/remotes/{remote}/{reference}"));
+        let names = [Some(format!("refs/tags/{reference}")), branch, Some(format!("refs/heads/{reference}"))];
+        for name in names.into_iter().flatten() {
+            if let Some(id) = self.commit(&name)? {
+                return Ok(Commit { id, is_named: true });
+            }
+        }
+        // `HEAD`, `v1~2`, a commit.
+        match self.commit(reference)? {
+            Some(id) => Ok(Commit { is_named: !id.starts_with(reference), id }),
+            None => Err(unknown()),
+        }
+    }
+
+    /// As [`Self::resolve`], but asks the source and changes nothing here.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none.
+    pub fn resolve_remotely(&self, reference: &str) -> Result<Commit> {
+        check(reference)?;
+        if !self.ours {
+            return self.resolve(reference);
+        }
+        let mut git = plain_git();
+        let tag = format!("refs/tags/{reference}");
+        git.args(["ls-remote", "--", self.source, &tag, &format!("{tag}^{{}}"), &format!("refs/heads/{reference}")]);
+        let answer = self.caller.capture(git, "git ls-remote")?;
+        let lines: Vec<_> = answer.lines().filter_map(|line| line.split_once('\t')).collect();
+        // An annotated tag is an object of its own; the line with ^{} is the commit.
+        let best = ["^{}", &tag, ""];
+        let found = best.iter().find_map(|end| lines.iter().find(|(_, name)| name.ends_with(end)));
+        match found {
+            Some((id, _)) => Ok(Commit { id: (*id).to_owned(), is_named: true }),
+            None => self.resolve(reference),
+        }
+    }
+
+    fn commit(&self, name: &str) -> Result<Option<String>> {
+        let mut git = self.git();
+        git.args(["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")]);
+        git.stdin(Stdio::null()).stderr(Stdio::null());
+        let output = git.output().context("run", Path::new("git"))?;
+        self.caller.interrupt.check()?;
+        if output.status.code() == Some(127) {
+            return Err(Error::NotFound("git is not installed, or not in $PATH".to_owned()));
+        }
+        if !output.status.success() {
+            // Whether there is no such name, or no repository that git wants to read.
+            let mut git = self.git();
+            git.args(["rev-parse", "--git-dir"]);
+            return self.caller.capture(git, "git rev-parse").map(|_| None);
+        }
+        Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|id| !id.is_empty()))
+    }
+
+    /// The remote that somebody's repository is a clone of.
+    fn remote(&self) -> Result<Option<String>> {
+        let mut git = self.git();
+        git.arg("remote");
+        let remotes = self.caller.capture(git, "git remote")?;
+        let mut names = remotes.lines();
+        let first = names.clone().next();
+        Ok(names.find(|&name| name == "origin").or(first).map(str::to_owned))
+    }
+
+    /// Writes the tree of the commit into the directory `into`, with its submodules if they are wanted.
+    ///
+    /// # Errors
+    /// What git or the file system says.
+    pub fn export(&self, commit: &str, into: &Path) -> Result<()> {
+        let mut git = self.git();
+        git.args(["ls-tree", "-r", "-z", "--name-only", commit]);
+        let files = self.caller.capture(git, "git ls-tree")?.matches('\0').count();
+        let bar = self.caller.report.progress(files as u64);
+        self.archive(&self.directory, commit, into, &bar)?;
+        if self.submodules {
+            self.export_submodules(commit, into, &bar)?;
+        }
+        Ok(())
+    }
+
+    fn archive(&self, repository: &Path, commit: &str, into: &Path, bar: &ProgressBar) -> Result<()> {
+        let mut git = git_in(repository);
+        // The modes that a checkout would give them. Without this a tree is writable for its group.
+        git.args(["-c", "tar.umask=user", "archive", "--format=tar", commit]);
+        let interrupt = self.caller.interrupt;
+        let (unpacked, git) =
+            self.caller.run_with(git, "git archive", false, |stdout| unpack::unpack(stdout, into, bar, interrupt))?;
+        match unpacked {
+            // An archive that ends too early is git's failure; a full disk is not, though git fails of it, too.
+            Err(Error::Io { source, .. }) if source.raw_os_error().is_none() && git.is_err() => git,
+            Ok(()) => git,
+            error => error,
+        }
+    }
+
+    /// `git archive` leaves submodules out, so git checks them out in our repository, and each is archived there.
+    fn export_submodules(&self, commit: &str, into: &Path, bar: &ProgressBar) -> Result<()> {
+        for arguments in [
+            &["checkout", "--quiet", "--force", "--detach", commit][..],
+            &["submodule", "--quiet", "sync", "--recursive"],
+            &["submodule", "--quiet", "update", "--init", "--recursive", "--force"],
+        ] {
+            let mut git = self.git();
+            git.args(arguments);
+            self.caller.run(git, &format!("git {}", arguments[0]), true)?;
+        }
+        let mut git = self.git();
+        git.args(["submodule", "--quiet", "foreach", "--recursive", r#"printf '%s\n' "$displaypath""#]);
+        for path in self.caller.capture(git, "git submodule foreach")?.lines() {
+            let into = into.join(path);
+            fs::create_dir_all(&into).context("create", &into)?;
+            self.archive(&self.directory.join(path), "HEAD", &into, bar)?;
+        }
+        Ok(())
+    }
+
+    /// The source without a password that its URL may have.
+    fn shown_source(&self) -> String {
+        match self.source.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1))) {
+            Some((scheme, rest)) => format!("{scheme}://{rest}"),
+            None => self.source.to_owned(),
+        }
+    }
+
+    fn git(&self) -> Command {
+        git_in(&self.directory)
+    }
+}
+
+/// A reference goes to git's command line.
+fn check(reference: &str) -> Result<()> {
+    if reference.is_empty() || reference.starts_with('-') || reference.contains(char::is_control) {
+        return Err(Error::Usage(format!("\"{reference}\" cannot be a tag, a branch or a commit")));
+    }
+    Ok(())
+}
+
+fn remove_lock_files(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            // Object directories have many files and no locks.
+            if entry.file_name() != OsStr::new("objects") {
+                remove_lock_files(&path);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "lock") {
+            let _ = fs::remove_file(path);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! From `git archive` to files.
+//!
+//! Owns: unpacking, and telling a full disk from a broken archive. Must not: write outside the directory it is given.
+
+use std::io::Read;
+use std::path::Path;
+
+use indicatif::ProgressBar;
+
+use crate::error::{Context, Error, Result};
+use crate::interrupt::Interrupt;
+
+/// Writes what is in the archive into the directory `into`.
+///
+/// # Errors
+/// What the file system says; an error without a system's number is the archive's.
+pub(super) fn unpack(archive: impl Read, into: &Path, bar: &ProgressBar, interrupt: &Interrupt) -> Result<()> {
+    let mut archive = tar::Archive::new(archive);
+    for entry in archive.entries().context("unpack into", into)? {
+        interrupt.check()?;
+        let mut entry = entry.context("unpack into", into)?;
+        if !entry.unpack_in(into).map_err(root_cause).context("unpack into", into)? {
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            return Err(Error::Refused(format!("the repository has a file {name}, which would leave the release")));
+        }
+        if entry.header().entry_type().is_file() {
+            bar.inc(1);
+        }
+    }
+    // What follows the last entry; git would fail to write it.
+    let _ = std::io::copy(&mut archive.into_inner(), &mut std::io::sink());
+    Ok(())
+}
+
+/// tar wraps what the system said ("No space left on device") in what it was doing.
+fn root_cause(error: std::io::Error) -> std::io::Error {
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::raw_os_error)
+        .map_or_else(|| std::io::Error::other(error.to_string()), std::io::Error::from_raw_os_error)
+}

@@ -1,0 +1,45 @@
+//! `realdoc`: releases from git, shared by many docroot symlinks.
+//!
+//! Owns: everything that the binary does; the binary only calls it. Must not: contain `unsafe`, or a second
+//! implementation of the flip ([`docroot::flip`] is it).
+//!
+//! # The words
+//!
+//! An *instance* is a named link, usually the docroot of a site. It leads to its *target*, a *release*: a directory in
+//! the *releases directory*. *Staging* makes a release, *activation* flips links to it, *rollback* flips them back.
+//!
+//! # What holds at any moment
+//!
+//! - A directory with a release's name is a whole release: it gets its name by one rename, after it is on disk, and
+//!   loses it by another before it is removed.
+//! - A link leads to a whole release: it is replaced by `rename(2)`, and what a link leads to is never removed.
+//! - Of an activation, either all links lead to the release, or the next command puts all of them right: what it is
+//!   about to do is on disk before the first link is flipped.
+//! - The lock is the kernel's, and ends with its holder.
+
+#![forbid(unsafe_code)]
+
+pub mod activate;
+pub mod cli;
+pub mod config;
+pub mod durable;
+pub mod error;
+pub mod fault;
+pub mod git;
+pub mod history;
+pub mod init;
+pub mod instances;
+pub mod interrupt;
+pub mod journal;
+pub mod link;
+pub mod lock;
+pub mod process;
+pub mod prune;
+pub mod report;
+pub mod rollback;
+pub mod session;
+pub mod shared;
+pub mod stage;
+pub mod status;
+pub mod store;
+pub mod tree;

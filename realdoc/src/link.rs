@@ -1,0 +1,212 @@
+//! Where a link leads.
+//!
+//! Owns: looking at one link and naming what it leads to. Must not: change a link.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::error::{Context, Result};
+use crate::store::Store;
+
+/// What is at a link path.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// Nothing; a flip makes a link.
+    Empty,
+    /// A link.
+    Link(Link),
+    /// Something that is no link, and is never replaced: "a directory", "a file".
+    Taken(&'static str),
+}
+
+/// A link.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Its own text, which puts it back exactly.
+    pub text: PathBuf,
+    /// When it was made.
+    pub since: Timestamp,
+    /// Where it leads.
+    pub target: Target,
+}
+
+/// Where a link leads.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Target {
+    /// To a release, to a directory in one, or through one: a directory in a release may itself be a link out of it.
+    Release {
+        /// The release.
+        name: String,
+        /// Where the link leads in the end.
+        path: PathBuf,
+    },
+    /// To a release that is not there anymore.
+    Gone {
+        /// The release that was there.
+        name: String,
+    },
+    /// Out of the releases directory.
+    Elsewhere(PathBuf),
+    /// Nowhere, and why.
+    Nowhere(String),
+}
+
+impl Target {
+    /// How the history names it: a release by its name, anything else by its path.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        match self {
+            Self::Release { name, .. } | Self::Gone { name } => Some(name.clone()),
+            Self::Elsewhere(path) => path.to_str().map(str::to_owned),
+            Self::Nowhere(_) => None,
+        }
+    }
+
+    /// The release it leads to, if that is there.
+    #[must_use]
+    pub fn release(&self) -> Option<&str> {
+        match self {
+            Self::Release { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+}
+
+impl Place {
+    /// The link, if there is one.
+    #[must_use]
+    pub fn link(&self) -> Option<&Link> {
+        match self {
+            Self::Link(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Where the link leads, as the history names it.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        self.link().and_then(|link| link.target.id())
+    }
+}
+
+/// What is at `link` now.
+///
+/// # Errors
+/// If it cannot be told: a directory that may not be searched, a link whose way may not be followed.
+pub fn look(store: &Store, link: &Path) -> Result<Place> {
+    let metadata = match fs::symlink_metadata(link) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Place::Empty),
+        Err(error) => return Err(error).context("look at", link),
+    };
+    if !metadata.is_symlink() {
+        return Ok(Place::Taken(if metadata.is_dir() { "a directory" } else { "a file" }));
+    }
+    let text = fs::read_link(link).context("read", link)?;
+    let since = Timestamp::try_from(metadata.modified().context("look at", link)?).unwrap_or_default();
+    let target = match link.canonicalize() {
+        Ok(path) => match release_on_the_way(store, link) {
+            Some(name) => Target::Release { name, path },
+            None => Target::Elsewhere(path),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => gone(store, link, &text),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return Err(error).context("follow", link);
+        }
+        Err(error) => Target::Nowhere(error.to_string()),
+    };
+    Ok(Place::Link(Link { text, since, target }))
+}
+
+/// The last release that one comes through on the way from `/`, following every link.
+fn release_on_the_way(store: &Store, link: &Path) -> Option<String> {
+    let mut ahead: Vec<PathBuf> = link.components().rev().map(|component| component.as_os_str().into()).collect();
+    let mut at = PathBuf::new();
+    let mut release = None;
+    // The path can be followed to its end; but somebody may turn a link into a loop at this very moment.
+    let mut links = 0;
+    while let Some(step) = ahead.pop() {
+        if step == Path::new("..") {
+            at.pop();
+            continue;
+        }
+        match fs::read_link(at.join(&step)) {
+            Ok(text) if links < 40 => {
+                links += 1;
+                // Joined to an absolute text, `at` starts anew at `/`.
+                ahead.extend(text.components().rev().map(|component| PathBuf::from(component.as_os_str())));
+            }
+            _ => at.push(&step),
+        }
+        release = store.split(&at).map(|(name, _)| name).or(release);
+    }
+    release
+}
+
+/// Where a dangling link would lead by its text.
+fn gone(store: &Store, link: &Path, text: &Path) -> Target {
+    let mut path = PathBuf::new();
+    for component in link.parent().unwrap_or(Path::new("/")).join(text).components() {
+        match component {
+            Component::ParentDir => {
+                path.pop();
+            }
+            Component::CurDir => {}
+            other => path.push(other),
+        }
+    }
+    match store.split(&path) {
+        Some((name, _)) => Target::Gone { name },
+        None => Target::Nowhere(format!("{} does not exist", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn every_kind_of_place_is_told_from_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("releases/v1/public")).unwrap();
+        fs::create_dir(root.join("other")).unwrap();
+        let store = Store::open(&root.join("releases")).unwrap();
+        let target = |name: &str, text: &str| {
+            let link = root.join(name);
+            symlink(text, &link).unwrap();
+            look(&store, &link).unwrap().link().unwrap().target.clone()
+        };
+        let release = |rest: &str| {
+            let path = root.join("releases/v1").join(rest).canonicalize().unwrap();
+            Target::Release { name: "v1".to_owned(), path }
+        };
+        assert_eq!(target("a", "releases/v1"), release(""));
+        assert_eq!(target("b", "releases/v1/public"), release("public"));
+        assert_eq!(target("c", "./a"), release(""), "a link to a link leads where that one leads");
+        symlink(root.join("other"), root.join("releases/v1/out")).unwrap();
+        symlink("v1/out", root.join("releases/hop")).unwrap();
+        assert_eq!(target("j", "releases/v1/out"), release("out"), "through a release counts");
+        assert_eq!(target("k", "releases/hop/../other/."), release("out"), "however it gets there");
+        assert_eq!(target("d", "releases/../releases/v0/public"), Target::Gone { name: "v0".to_owned() });
+        assert_eq!(target("e", "other"), Target::Elsewhere(root.join("other")));
+        assert_eq!(target("f", "releases"), Target::Elsewhere(root.join("releases")));
+        assert!(matches!(target("g", "g"), Target::Nowhere(_)), "a loop");
+        assert!(matches!(target("h", "none"), Target::Nowhere(_)));
+        assert!(matches!(look(&store, &root.join("i")).unwrap(), Place::Empty));
+        assert!(matches!(look(&store, &root.join("other")).unwrap(), Place::Taken("a directory")));
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        assert!(look(&store, &file.join("link")).is_err());
+    }
+}

@@ -1,0 +1,188 @@
+//! Staging: from a tag to a whole release.
+//!
+//! Owns: the order of its steps, which is what makes a crash at any of them leave a whole release or none. Must not:
+//! touch a link that leads to a release.
+//!
+//! Everything happens in a hidden directory beside the releases. Its content is synced to disk before the one rename
+//! that makes it a release; the record of what it is, is on disk before that, too.
+
+use std::ffi::OsStr;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rustix::fs::{RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use crate::durable;
+use crate::error::{Context, Error, Result};
+use crate::fault::pause;
+use crate::git::{Commit, Repository};
+use crate::report::Event;
+use crate::session::Session;
+use crate::shared;
+use crate::store::{Record, STAGING_PREFIX};
+use crate::tree;
+
+/// Stages the commit that `reference` stands for, unless it is staged. Returns the name of the release.
+///
+/// # Errors
+/// Whatever can go wrong; nothing of the release is then left.
+pub fn stage(session: &Session, reference: &str, fetch: bool) -> Result<String> {
+    let repository = Repository::open(&session.config, &session.store, &session.report, &session.interrupt)?;
+    let fetch = fetch && session.config.git.fetch;
+    let commit = if session.dry_run && fetch {
+        repository.resolve_remotely(reference)?
+    } else {
+        if fetch {
+            repository.fetch()?;
+        }
+        repository.resolve(reference)?
+    };
+    let releases = session.store.releases()?;
+    let is_it = |record: &Option<Record>| record.as_ref().is_some_and(|record| record.commit == commit.id);
+    if let Some(release) = releases.iter().find(|release| is_it(&release.record)) {
+        say(session, &release.name, &commit.id, &release.path, true);
+        return Ok(release.name.clone());
+    }
+    let name = name(reference, &commit);
+    let path = session.store.path_of(&name);
+    if path.symlink_metadata().is_ok() {
+        return Err(Error::Refused(format!("{} is in the way and was not staged by realdoc", path.display())));
+    }
+    if !session.dry_run {
+        make(session, &repository, reference, &commit, &name)?;
+    }
+    say(session, &name, &commit.id, &path, false);
+    Ok(name)
+}
+
+fn say(session: &Session, release: &str, commit: &str, path: &Path, already: bool) {
+    session.report.say(&Event::Staged { release, commit, path, already, dry_run: session.dry_run });
+}
+
+/// The directory in which a release grows. Dropped, it is gone.
+struct Staging(PathBuf);
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // What stays is removed by the next command.
+        let _ = tree::remove(&self.0);
+    }
+}
+
+fn make(session: &Session, repository: &Repository<'_>, reference: &str, commit: &Commit, name: &str) -> Result<()> {
+    let Session { store, report, interrupt, config, .. } = session;
+    let path = store.path_of(name);
+    let step = |step: &str| {
+        pause(step, interrupt);
+        interrupt.check()
+    };
+    let staging = tempfile::Builder::new()
+        .prefix(STAGING_PREFIX)
+        // As `mkdir` does it: the web server has to read it.
+        .permissions(Permissions::from_mode(0o777))
+        .tempdir_in(store.directory())
+        .context("create a directory in", store.directory())?;
+    let staging = Staging(staging.keep());
+    step("stage.created")?;
+
+    report.step("export", format!("exporting {reference} ({})", short(&commit.id)));
+    repository.export(&commit.id, &staging.0)?;
+    step("stage.exported")?;
+
+    shared::link(config, &staging.0)?;
+    step("stage.shared")?;
+
+    for line in &config.commands.build {
+        report.step("build", format!("building: {line}"));
+        let variables: [(&str, &OsStr); 4] = [
+            ("REALDOC_RELEASE", name.as_ref()),
+            ("REALDOC_RELEASE_DIR", path.as_ref()),
+            ("REALDOC_COMMIT", commit.id.as_ref()),
+            ("REALDOC_REF", reference.as_ref()),
+        ];
+        let status = session.shell(line, &staging.0, &variables)?;
+        if !status.success() {
+            return Err(Error::BuildFailed { command: line.clone(), status });
+        }
+    }
+    step("stage.built")?;
+
+    report.step("sync", "syncing to disk");
+    let spinner = report.spinner(String::new());
+    durable::sync_file_system(&staging.0)?;
+    drop(spinner);
+    step("stage.synced")?;
+
+    let record = Record { commit: commit.id.clone(), reference: reference.to_owned(), staged: Timestamp::now() };
+    store.write_record(name, &record)?;
+    step("stage.recorded")?;
+
+    rename(&staging.0, &path)?;
+    pause("stage.renamed", interrupt);
+    durable::sync_directory(store.directory())
+}
+
+/// Renames, unless there is something already: `rename(2)` alone would replace an empty directory.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
+    let parent = to.parent().unwrap_or(Path::new("/"));
+    let directory = File::open(parent).context("open", parent)?;
+    let result = renameat_with(&directory, from, &directory, to, RenameFlags::NOREPLACE);
+    match result {
+        // A file system that cannot do it in one step (NFS). With the lock nobody else makes releases here.
+        Err(Errno::INVAL | Errno::NOSYS) if to.symlink_metadata().is_err() => {
+            std::fs::rename(from, to).context("rename to", to)
+        }
+        result => result.context("rename to", to),
+    }
+}
+
+/// What a release is called: after what was asked for, and after the commit, because a tag may move.
+fn name(reference: &str, commit: &Commit) -> String {
+    let id = short(&commit.id);
+    if !commit.is_named {
+        return id.to_owned();
+    }
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+') { c } else { '-' }
+    };
+    let readable: String = reference.chars().map(plain).take(80).collect();
+    match readable.trim_start_matches(['.', '-']) {
+        "" => id.to_owned(),
+        readable => format!("{readable}-{id}"),
+    }
+}
+
+fn short(commit: &str) -> &str {
+    commit.get(..12).unwrap_or(commit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_readable_and_safe() {
+        let commit = |is_named| Commit { id: "0123456789abcdef".to_owned(), is_named };
+        assert_eq!(name("v1.2", &commit(true)), "v1.2-0123456789ab");
+        assert_eq!(name("feature/über uns", &commit(true)), "feature--ber-uns-0123456789ab");
+        assert_eq!(name(".hidden", &commit(true)), "hidden-0123456789ab");
+        assert_eq!(name("...", &commit(true)), "0123456789ab");
+        assert_eq!(name("012345", &commit(false)), "0123456789ab");
+        assert!(name(&"x".repeat(500), &commit(true)).len() < 100);
+    }
+
+    #[test]
+    fn nothing_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        std::fs::create_dir(&from).unwrap();
+        std::fs::create_dir(&to).unwrap();
+        assert!(rename(&from, &to).is_err());
+        std::fs::remove_dir(&to).unwrap();
+        rename(&from, &to).unwrap();
+        assert!(to.is_dir() && !from.exists());
+    }
+}

@@ -1,0 +1,323 @@
+//! Status: what is, beside what is recorded.
+//!
+//! Owns: the document of `status --json` and its form for people. Must not: change anything, or wait for a lock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use indicatif::HumanBytes;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::history::History;
+use crate::instances::Instances;
+use crate::journal::Journal;
+use crate::link::{self, Place, Target};
+use crate::lock::{self, Holder};
+use crate::report::{age, time};
+use crate::rollback;
+use crate::session::Session;
+use crate::tree;
+
+/// The state of a releases directory.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// The releases directory.
+    pub directory: PathBuf,
+    /// Who is changing it now.
+    pub busy: Option<Holder>,
+    /// Whether an activation was interrupted, which the next command that changes something puts right.
+    pub interrupted: bool,
+    /// The instances.
+    pub instances: Vec<InstanceStatus>,
+    /// What matches a group's pattern and is no instance.
+    pub ignored: Vec<IgnoredStatus>,
+    /// The releases.
+    pub releases: Vec<ReleaseStatus>,
+    /// The room in PHP's OPcache.
+    pub opcache: OpcacheStatus,
+}
+
+/// One instance.
+#[derive(Debug, Serialize)]
+pub struct InstanceStatus {
+    /// Its name.
+    pub name: String,
+    /// Its link.
+    pub link: PathBuf,
+    /// Whether its link leads to a directory.
+    pub ok: bool,
+    /// Where the link really leads: a release's name, or another path.
+    pub target: Option<String>,
+    /// What is wrong with the link.
+    pub problem: Option<String>,
+    /// Since when it leads there.
+    pub since: Option<Timestamp>,
+    /// Where a rollback goes.
+    pub previous: Option<String>,
+    /// Where it leads by the history.
+    pub recorded: Option<String>,
+    /// Whether it leads elsewhere than recorded.
+    pub drift: bool,
+}
+
+/// Something that matches a group's pattern and is no instance.
+#[derive(Debug, Serialize)]
+pub struct IgnoredStatus {
+    /// Its path.
+    pub path: PathBuf,
+    /// Why it is none.
+    pub reason: String,
+}
+
+/// One release.
+#[derive(Debug, Serialize)]
+pub struct ReleaseStatus {
+    /// Its name.
+    pub name: String,
+    /// Its commit, if this tool staged it.
+    pub commit: Option<String>,
+    /// The tag, branch or commit that was asked for.
+    pub reference: Option<String>,
+    /// Since when it is there.
+    pub since: Timestamp,
+    /// The room it takes on disk.
+    pub bytes: u64,
+    /// Its files named `*.php`.
+    pub php_files: u64,
+    /// The instances whose link leads to it.
+    pub used_by: Vec<String>,
+    /// Whether it is marked bad.
+    pub bad: bool,
+    /// Why.
+    pub bad_reason: Option<String>,
+}
+
+/// The room in PHP's OPcache.
+#[derive(Debug, Serialize)]
+pub struct OpcacheStatus {
+    /// The PHP files of everything that is live.
+    pub php_files: u64,
+    /// What is configured.
+    pub max_accelerated_files: u64,
+    /// What PHP makes of it: the next larger of certain primes.
+    pub room: u64,
+    /// Whether there are more files than room.
+    pub full: bool,
+}
+
+/// Looks at everything.
+///
+/// # Errors
+/// A state that cannot be read. A link that cannot be looked at is no error, but shown.
+pub fn status(session: &Session) -> Result<Status> {
+    let Session { config, store, history, .. } = session;
+    let busy = lock::holder(store)?;
+    let interrupted = busy.is_none() && Journal::load(store)?.is_some();
+    let found = Instances::find(config, store)?;
+    let mut used_by: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut elsewhere = BTreeSet::new();
+    let mut instances = Vec::new();
+    for instance in &found.list {
+        let place = link::look(store, &instance.link);
+        if let Ok(Place::Link(link)) = &place {
+            match &link.target {
+                Target::Release { name, .. } => {
+                    used_by.entry(name.clone()).or_default().push(instance.name.clone());
+                }
+                Target::Elsewhere(path) => {
+                    elsewhere.insert(path.clone());
+                }
+                Target::Gone { .. } | Target::Nowhere(_) => {}
+            }
+        }
+        instances.push(instance_status(session, &instance.name, &instance.link, place));
+    }
+    let releases = release_statuses(session, history, used_by)?;
+    let mut php_files =
+        releases.iter().filter(|release| !release.used_by.is_empty()).map(|release| release.php_files).sum();
+    for path in elsewhere {
+        php_files += tree::measure(&path)?.php_files;
+    }
+    let max_accelerated_files = config.opcache.max_accelerated_files;
+    let room = opcache_room(max_accelerated_files);
+    let ignored =
+        found.ignored.into_iter().map(|other| IgnoredStatus { path: other.path, reason: other.reason }).collect();
+    Ok(Status {
+        directory: store.directory().to_owned(),
+        busy,
+        interrupted,
+        instances,
+        ignored,
+        releases,
+        opcache: OpcacheStatus { php_files, max_accelerated_files, room, full: php_files > room },
+    })
+}
+
+fn instance_status(session: &Session, name: &str, link: &Path, place: Result<Place>) -> InstanceStatus {
+    let recorded = session.history.recorded(link);
+    let mut since = None;
+    let mut problem = None;
+    let mut target = None;
+    match place {
+        Ok(Place::Link(link)) => {
+            target = link.target.id();
+            since = Some(link.since);
+            match link.target {
+                Target::Gone { .. } => problem = Some("the release is not there anymore".to_owned()),
+                Target::Nowhere(reason) => problem = Some(reason),
+                Target::Release { .. } | Target::Elsewhere(_) => {}
+            }
+        }
+        Ok(Place::Empty) => problem = Some("no link".to_owned()),
+        Ok(Place::Taken(what)) => problem = Some(format!("{what}, no link")),
+        Err(error) => problem = Some(error.to_string()),
+    }
+    let (previous, _) = rollback::previous(session, link, target.as_deref());
+    let drift = recorded.as_ref().is_some_and(|visit| Some(&visit.target) != target.as_ref());
+    if let Some(visit) = recorded.as_ref().filter(|_| !drift) {
+        since = Some(visit.since);
+    }
+    InstanceStatus {
+        name: name.to_owned(),
+        link: link.to_owned(),
+        ok: problem.is_none(),
+        target,
+        problem,
+        since,
+        previous,
+        recorded: recorded.map(|visit| visit.target),
+        drift,
+    }
+}
+
+fn release_statuses(
+    session: &Session,
+    history: &History,
+    mut used_by: BTreeMap<String, Vec<String>>,
+) -> Result<Vec<ReleaseStatus>> {
+    let mut releases = Vec::new();
+    for release in session.store.releases()? {
+        let size = tree::measure(&release.path)?;
+        let bad = history.is_bad(&release.name);
+        releases.push(ReleaseStatus {
+            since: release.since(),
+            bytes: size.bytes,
+            php_files: size.php_files,
+            used_by: used_by.remove(&release.name).unwrap_or_default(),
+            bad: bad.is_some(),
+            bad_reason: bad.flatten().map(str::to_owned),
+            commit: release.record.as_ref().map(|record| record.commit.clone()),
+            reference: release.record.map(|record| record.reference),
+            name: release.name,
+        });
+    }
+    releases.sort_by_key(|release| std::cmp::Reverse(release.since));
+    Ok(releases)
+}
+
+/// How many files OPcache really has room for: it sizes its table by the next of these primes, within its limits.
+fn opcache_room(max_accelerated_files: u64) -> u64 {
+    const PRIMES: [u64; 12] = [223, 463, 983, 1979, 3907, 7963, 16_229, 32_531, 65_407, 130_987, 262_237, 524_521];
+    const LARGEST: u64 = 1_048_793;
+    PRIMES.into_iter().find(|&prime| prime >= max_accelerated_files).unwrap_or(LARGEST)
+}
+
+impl Status {
+    /// For people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        self.write_instances(&mut text);
+        self.write_releases(&mut text);
+        let OpcacheStatus { php_files, max_accelerated_files, room, full } = self.opcache;
+        let _ = writeln!(
+            text,
+            "OPcache: {php_files} PHP files are live, room for {room} (max_accelerated_files = {max_accelerated_files})"
+        );
+        if full {
+            let _ = writeln!(text, "warning: they do not fit; raise opcache.max_accelerated_files");
+        }
+        if let Some(holder) = &self.busy {
+            let _ = writeln!(text, "busy: {holder}");
+        }
+        if self.interrupted {
+            let _ = writeln!(
+                text,
+                "warning: an activation was interrupted; the next command that changes something puts it right"
+            );
+        }
+        text
+    }
+
+    fn write_instances(&self, text: &mut String) {
+        let mut rows = vec![["INSTANCE", "LEADS TO", "SINCE", "PREVIOUS", ""].map(str::to_owned)];
+        for instance in &self.instances {
+            let mut remark = instance.problem.clone().unwrap_or_default();
+            if instance.drift {
+                let recorded = instance.recorded.as_deref().unwrap_or("nothing");
+                let comma = if remark.is_empty() { "" } else { ", " };
+                let _ = write!(remark, "{comma}drift: {recorded} is recorded");
+            }
+            rows.push([
+                instance.name.clone(),
+                instance.target.clone().unwrap_or_else(|| "-".to_owned()),
+                instance.since.map_or_else(|| "-".to_owned(), time),
+                instance.previous.clone().unwrap_or_else(|| "-".to_owned()),
+                remark,
+            ]);
+        }
+        write_table(text, &rows);
+        for ignored in &self.ignored {
+            let _ = writeln!(text, "no instance: {} {}", ignored.path.display(), ignored.reason);
+        }
+        text.push('\n');
+    }
+
+    fn write_releases(&self, text: &mut String) {
+        let mut rows = vec![["RELEASE", "AGE", "SIZE", "PHP FILES", "USED BY", ""].map(str::to_owned)];
+        for release in &self.releases {
+            let remark = match (release.bad, &release.bad_reason) {
+                (true, Some(reason)) => format!("bad: {reason}"),
+                (true, None) => "bad".to_owned(),
+                (false, _) if release.commit.is_none() => "not staged by realdoc".to_owned(),
+                (false, _) => String::new(),
+            };
+            rows.push([
+                release.name.clone(),
+                age(release.since),
+                HumanBytes(release.bytes).to_string(),
+                release.php_files.to_string(),
+                if release.used_by.is_empty() { "-".to_owned() } else { release.used_by.join(", ") },
+                remark,
+            ]);
+        }
+        write_table(text, &rows);
+        text.push('\n');
+    }
+}
+
+fn write_table<const N: usize>(text: &mut String, rows: &[[String; N]]) {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    for row in rows {
+        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opcache_rounds_up_to_its_primes() {
+        assert_eq!(opcache_room(1), 223);
+        assert_eq!(opcache_room(10_000), 16_229);
+        assert_eq!(opcache_room(16_229), 16_229);
+        assert_eq!(opcache_room(16_230), 32_531);
+        assert_eq!(opcache_room(9_999_999), 1_048_793);
+    }
+}

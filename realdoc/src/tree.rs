@@ -1,0 +1,190 @@
+//! Directory trees: how big they are, and removing them.
+//!
+//! Owns: walking and removing without ever following a symlink or crossing into a mounted file system. Must not: know
+//! what a release is.
+
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Context, Error, Result};
+
+/// How big a tree is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Size {
+    /// Room on disk.
+    pub bytes: u64,
+    /// Files named `*.php`.
+    pub php_files: u64,
+}
+
+/// Measures a tree. What vanishes meanwhile or may not be read does not count, what a link leads to does not either.
+///
+/// # Errors
+/// What the file system says.
+pub fn measure(tree: &Path) -> Result<Size> {
+    let mut size = Size::default();
+    visit(tree, &mut |path, metadata| {
+        size.bytes += metadata.blocks() * 512;
+        if metadata.is_file() && path.extension().is_some_and(|extension| extension == "php") {
+            size.php_files += 1;
+        }
+        Ok(())
+    })?;
+    Ok(size)
+}
+
+/// Calls `with` for everything in the tree, directories before what is in them.
+fn visit(tree: &Path, with: &mut dyn FnMut(&Path, &fs::Metadata) -> Result<()>) -> Result<()> {
+    let mut waiting = vec![tree.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let metadata = match fs::symlink_metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => continue,
+            Err(error) => return Err(error).context("look at", &path),
+        };
+        with(&path, &metadata)?;
+        if !metadata.is_dir() {
+            continue;
+        }
+        match fs::read_dir(&path) {
+            Ok(entries) => {
+                for entry in entries {
+                    waiting.push(entry.context("read", &path)?.path());
+                }
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {}
+            Err(error) => return Err(error).context("read", &path),
+        }
+    }
+    Ok(())
+}
+
+/// Removes a tree, or a file. A symlink in it is removed, what it leads to is not.
+///
+/// # Errors
+/// [`Error::Refused`] if something is mounted inside; else what the file system says.
+pub fn remove(tree: &Path) -> Result<()> {
+    match fs::symlink_metadata(tree) {
+        Ok(metadata) if !metadata.is_dir() => return fs::remove_file(tree).context("remove", tree),
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).context("look at", tree),
+    }
+    refuse_mounts(tree)?;
+    // std removes relative to open directories, so that nobody can put a link in the way meanwhile.
+    match fs::remove_dir_all(tree) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            // Package managers like to make directories read-only.
+            make_writable(tree)?;
+            fs::remove_dir_all(tree).context("remove", tree)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        result => result.context("remove", tree),
+    }
+}
+
+fn make_writable(tree: &Path) -> Result<()> {
+    visit(tree, &mut |path, metadata| {
+        let mode = metadata.mode() & 0o7777;
+        if metadata.is_dir() && mode & 0o700 != 0o700 {
+            // It may be another's; then the removal says so.
+            let _ = fs::set_permissions(path, Permissions::from_mode(mode | 0o700));
+        }
+        Ok(())
+    })
+}
+
+/// Fails if something is mounted in the tree: removing would empty what is mounted.
+///
+/// # Errors
+/// [`Error::Refused`] which names it.
+pub fn refuse_mounts(tree: &Path) -> Result<()> {
+    let real = tree.canonicalize().context("look at", tree)?;
+    let Ok(table) = fs::read("/proc/self/mountinfo") else {
+        return Ok(());
+    };
+    for line in table.split(|&byte| byte == b'\n') {
+        let Some(field) = line.split(|&byte| byte == b' ').nth(4) else {
+            continue;
+        };
+        let point = unescape(field);
+        if point.starts_with(&real) {
+            return Err(Error::Refused(format!(
+                "{} is not removed: something is mounted at {}",
+                tree.display(),
+                point.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A path of the mount table, where blanks are written as three octal digits.
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut path = Vec::new();
+    let mut rest = field;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let octal = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()).filter(|_| byte == b'\\') {
+            Some(decoded) => {
+                path.push(decoded);
+                rest = &tail[3..];
+            }
+            None => {
+                path.push(byte);
+                rest = tail;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_are_removed_and_what_they_lead_to_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (tree, outside) = (dir.path().join("tree"), dir.path().join("outside"));
+        fs::create_dir_all(tree.join("deep/deeper")).unwrap();
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("important.php"), "x").unwrap();
+        symlink(&outside, tree.join("deep/link")).unwrap();
+        symlink("../../../outside", tree.join("deep/deeper/link")).unwrap();
+        assert_eq!(measure(&tree).unwrap().php_files, 0);
+        remove(&tree).unwrap();
+        assert!(!tree.exists());
+        assert_eq!(fs::read_to_string(outside.join("important.php")).unwrap(), "x");
+        // A link in the tree's own place.
+        symlink(&outside, &tree).unwrap();
+        remove(&tree).unwrap();
+        assert!(outside.join("important.php").exists() && !tree.is_symlink());
+        remove(&tree).unwrap();
+    }
+
+    #[test]
+    fn read_only_directories_are_removed_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        fs::create_dir_all(tree.join("a/b")).unwrap();
+        fs::write(tree.join("a/b/file.php"), "x").unwrap();
+        for part in ["a/b", "a"] {
+            fs::set_permissions(tree.join(part), Permissions::from_mode(0o500)).unwrap();
+        }
+        assert_eq!(measure(&tree).unwrap().php_files, 1);
+        remove(&tree).unwrap();
+        assert!(!tree.exists());
+    }
+
+    #[test]
+    fn mounts_are_seen() {
+        assert!(refuse_mounts("/".as_ref()).is_err());
+        assert_eq!(unescape(b"/a\\040b\\134c"), Path::new("/a b\\c"));
+    }
+}

@@ -1,0 +1,14 @@
+//! Tests of the binary: real git repositories, real links, real signals.
+//!
+//! Owns: nothing itself; each module has its part of the promises. Must not: wait for time; a test waits until the
+//! tool says that it has come to a step.
+
+mod activate;
+#[cfg(any(feature = "fault-injection", debug_assertions))]
+mod crash;
+#[cfg_attr(not(any(feature = "fault-injection", debug_assertions)), expect(dead_code, reason = "pauses"))]
+mod place;
+mod prune;
+mod stage;
+mod state;
+mod trouble;

@@ -1,0 +1,216 @@
+//! Staging: from every kind of repository to a whole release.
+//!
+//! Owns: what a release contains and which commit it is. Must not: flip links, except to see that staging does not.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+
+use crate::place::{Place, names, said};
+
+#[test]
+fn a_release_is_what_is_in_the_tag() {
+    let place = Place::three("");
+    fs::write(place.at("app/run.sh"), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(place.at("app/run.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+    symlink("run.sh", place.at("app/link")).unwrap();
+    fs::write(place.at("app/name with blank"), "x").unwrap();
+    place.commit("v4");
+    fs::write(place.at("app/index.php"), "not committed").unwrap();
+
+    place.ok(&["stage", "v4"]).has(&format!("staged {}", place.release("v4")));
+    let release = place.at("releases").join(place.release("v4"));
+    place.assert_whole(&place.release("v4"));
+    assert_eq!(names(&release), ["index.php", "lib", "link", "name with blank", "run.sh"]);
+    assert_eq!(fs::read_link(release.join("link")).unwrap(), Path::new("run.sh"));
+    let mode = |path: &str| fs::metadata(release.join(path)).unwrap().mode() & 0o777;
+    assert_eq!((mode("run.sh"), mode("index.php"), mode("lib"), mode("")), (0o755, 0o644, 0o755, 0o755));
+    assert!(place.leftovers().is_empty());
+    assert!(names(&place.at("www")).is_empty(), "staging touches no link");
+}
+
+#[test]
+fn the_same_commit_is_staged_once() {
+    let place = Place::three("");
+    place.ok(&["stage", "v3"]);
+    let id = |place: &Place| fs::metadata(place.at("releases").join(place.release("v3"))).unwrap().ino();
+    let before = id(&place);
+    for same in ["v3", "main", "HEAD", &place.git("app", &["rev-parse", "v3"])] {
+        place.ok(&["stage", same]).has("already staged");
+    }
+    assert_eq!(place.releases(), [place.release("v3")]);
+    assert_eq!(id(&place), before);
+}
+
+#[test]
+fn tags_branches_and_commits_are_found_and_others_are_not() {
+    let place = Place::three("");
+    place.git("app", &["branch", "feature/x", "v1"]);
+    place.ok(&["stage", "feature/x"]).has("staged feature-x-");
+    let commit = place.git("app", &["rev-parse", "v2"]);
+    place.ok(&["stage", &commit[..10]]).has(&format!("staged {}", &commit[..12]));
+    place.run(&["stage", "v9"]).code(3).has("has no tag, branch or commit v9");
+    place.run(&["stage", "0123456789"]).code(3);
+    place.run(&["stage", "--", "--upload-pack=x"]).code(2).has("cannot be a tag");
+    place.run(&["stage", ""]).code(2);
+    assert!(place.leftovers().is_empty());
+}
+
+#[test]
+fn an_annotated_tag_and_a_moved_one() {
+    let place = Place::three("");
+    place.git("app", &["tag", "-a", "-m", "x", "r1", "v1"]);
+    place.ok(&["stage", "r1"]).has("staged r1-");
+    place.git("app", &["tag", "-f", "-a", "-m", "x", "r1", "v2"]);
+    place.ok(&["stage", "r1"]).has("staged r1-");
+    assert_eq!(names(&place.at("releases")).len(), 3, "two releases, and the state");
+    place.run(&["activate", "r1", "--all"]).code(2).has("say which");
+}
+
+#[test]
+fn a_url_is_fetched_and_remembered() {
+    let place = Place::three("");
+    let toml = fs::read_to_string(place.at("realdoc.toml")).unwrap();
+    let url = format!("file://{}", place.at("app").display());
+    fs::write(
+        place.at("realdoc.toml"),
+        toml.replace(&format!("{}/app", place.at("").display()).replace("//", "/"), &url),
+    )
+    .unwrap();
+    place.run(&["stage", "v1", "--no-fetch"]).code(3);
+    place.ok(&["stage", "v1", "-n"]).has("would stage");
+    assert!(place.releases().is_empty());
+    place.ok(&["stage", "v1"]).has("fetching from file://");
+    place.commit("v4");
+    place.run(&["stage", "v4", "--no-fetch"]).code(3);
+    place.ok(&["stage", "v4"]);
+    // A branch, and a tag that moves at the source.
+    place.commit("v5");
+    place.ok(&["stage", "main"]).has("staged main-");
+    place.git("app", &["tag", "-f", "v1", "v2"]);
+    place.ok(&["stage", "v1"]).has(&format!("staged {}", place.release("v1")));
+    // The network is gone; what was fetched is there.
+    fs::rename(place.at("app"), place.at("gone")).unwrap();
+    place.run(&["stage", "v2"]).code(1).has("`git fetch` exited with 128").has("does not appear to be");
+    place.ok(&["stage", "v2", "--no-fetch"]).has("already staged");
+    place.ok(&["stage", "v3", "--no-fetch"]).has("staged v3-");
+}
+
+#[test]
+fn a_branch_is_the_sources_and_not_a_stale_one() {
+    let place = Place::three("");
+    place.git(".", &["clone", "--quiet", "app", "clone"]);
+    place.commit("v4");
+    let toml = fs::read_to_string(place.at("realdoc.toml")).unwrap();
+    fs::write(place.at("realdoc.toml"), toml.replace("/app\"", "/clone\"")).unwrap();
+    place.ok(&["stage", "main"]);
+    let release = names(&place.at("releases")).pop().unwrap();
+    assert_eq!(fs::read_to_string(place.at("releases").join(release).join("index.php")).unwrap(), "v4");
+    assert_eq!(place.git("clone", &["rev-parse", "main"]), place.git("app", &["rev-parse", "v3"]), "left alone");
+}
+
+#[test]
+fn a_partial_clone_gets_what_it_has_not() {
+    let place = Place::three("");
+    place.git("app", &["config", "uploadpack.allowFilter", "true"]);
+    let url = format!("file://{}", place.at("app").display());
+    place.git(".", &["clone", "--quiet", "--bare", "--filter=blob:none", &url, "partial.git"]);
+    let missing = || place.git("partial.git", &["rev-list", "--objects", "--missing=print", "v2"]).contains('?');
+    assert!(missing(), "it has no file yet");
+    let toml = fs::read_to_string(place.at("realdoc.toml")).unwrap();
+    fs::write(place.at("realdoc.toml"), toml.replace("/app\"", "/partial.git\"")).unwrap();
+    place.ok(&["stage", "v2"]);
+    place.assert_whole(&place.release("v2"));
+}
+
+#[test]
+fn submodules_of_submodules_are_exported() {
+    let place = Place::three("");
+    for (inner, outer) in [("leaf", "lib1"), ("lib1", "app")] {
+        for repository in [inner, outer] {
+            if !place.at(repository).exists() {
+                place.git(".", &["init", "--quiet", "--initial-branch=main", repository]);
+                fs::write(place.at(repository).join("name.php"), repository).unwrap();
+                place.git(repository, &["add", "."]);
+                place.git(repository, &["commit", "--quiet", "-m", "x"]);
+            }
+        }
+        let path = place.at(inner);
+        place.git(outer, &["submodule", "add", "--quiet", path.to_str().unwrap(), &format!("modules/{inner}")]);
+        place.git(outer, &["commit", "--quiet", "-m", "submodule"]);
+    }
+    place.commit("v4");
+    let toml = fs::read_to_string(place.at("realdoc.toml")).unwrap();
+    fs::write(place.at("realdoc.toml"), toml.replace("[releases]", "submodules = true\n[releases]")).unwrap();
+    place.ok(&["stage", "v4"]);
+    let release = place.at("releases").join(place.release("v4"));
+    let read = |path: &str| fs::read_to_string(release.join(path)).unwrap();
+    assert_eq!(read("modules/lib1/name.php"), "lib1");
+    assert_eq!(read("modules/lib1/modules/leaf/name.php"), "leaf");
+    // An older one, without.
+    place.ok(&["stage", "v1"]);
+    place.assert_whole(&place.release("v1"));
+}
+
+#[test]
+fn a_deploy_in_a_git_hook_uses_the_configured_repository() {
+    let place = Place::three("");
+    place.git(".", &["init", "--quiet", "--bare", "hooked.git"]);
+    let mut command = place.command(&["stage", "v1"]);
+    said(command.env("GIT_DIR", place.at("hooked.git")).env("GIT_INDEX_FILE", "/nonexistent")).code(0);
+}
+
+#[test]
+fn build_commands_run_in_the_release_before_it_is_one() {
+    let build = r#"
+[commands]
+build = [
+  'pwd > where; ls .. > seen; echo "$REALDOC_RELEASE $REALDOC_COMMIT $REALDOC_REF $REALDOC_RELEASE_DIR" > variables',
+  'test -f where && echo two >> where',
+]"#;
+    let place = Place::three(build);
+    place.ok(&["stage", "v1"]).has("building: pwd");
+    let name = place.release("v1");
+    let read = |file: &str| fs::read_to_string(place.at("releases").join(&name).join(file)).unwrap();
+    assert!(read("where").contains("/releases/.realdoc-staging-") && read("where").ends_with("two\n"));
+    assert!(!read("seen").contains(&name));
+    let commit = place.git("app", &["rev-parse", "v1"]);
+    let path = place.at("releases").join(&name);
+    assert_eq!(read("variables"), format!("{name} {commit} v1 {}\n", path.display()));
+}
+
+#[test]
+fn a_build_command_that_fails_leaves_nothing() {
+    let place = Place::three("[commands]\nbuild = [\"mkdir -p a/b && chmod 500 a\", \"echo broken >&2; exit 3\"]");
+    place.run(&["stage", "v1"]).code(7).has("broken").has("exited with 3").has("nothing was staged");
+    assert!(place.releases().is_empty() && place.leftovers().is_empty());
+    assert!(names(&place.at("releases/.realdoc/releases")).is_empty());
+    place.run(&["deploy", "v1", "--all"]).code(7);
+    place.configure("a = \"ROOT/www/a\"", "");
+    place.ok(&["deploy", "v1"]);
+    assert_eq!(place.leads("www/a"), Some(place.release("v1")));
+}
+
+#[test]
+fn shared_paths_are_linked() {
+    let place = Place::three("[shared]\npaths = [\"uploads/\", \".env\"]");
+    place.run(&["stage", "v1"]).code(3).has("shared/.env does not exist");
+    assert!(place.leftovers().is_empty());
+    fs::write(place.at("shared/.env"), "secret").unwrap();
+    for tag in ["v1", "v2"] {
+        place.ok(&["stage", tag]);
+        let release = place.at("releases").join(place.release(tag));
+        assert_eq!(fs::read_to_string(release.join(".env")).unwrap(), "secret");
+        fs::write(release.join("uploads").join(tag), "").unwrap();
+    }
+    assert_eq!(names(&place.at("shared/uploads")), ["v1", "v2"]);
+}
+
+#[test]
+fn what_others_put_in_the_way_is_left_alone() {
+    let place = Place::three("");
+    let path = place.at("releases").join(place.release("v1"));
+    fs::create_dir(&path).unwrap();
+    place.run(&["stage", "v1"]).code(1).has("in the way");
+    assert!(names(&path).is_empty());
+}

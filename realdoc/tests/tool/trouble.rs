@@ -1,0 +1,145 @@
+//! A full disk, directories that may not be written, configurations that cannot be used.
+//!
+//! Owns: that each ends with a clear message, and with everything as it was. Must not: need more than a test may do;
+//! what this user cannot set up is said, not failed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use crate::place::{Place, Unmount};
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    let place = Place::three("");
+    fs::remove_dir(place.at("releases")).unwrap();
+    fs::create_dir(place.at("releases")).unwrap();
+    let mounted =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(place.at("releases")).output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        eprintln!("not tested: this user cannot mount");
+        return;
+    }
+    let unmount = Unmount(place.at("releases"));
+    place.ok(&["deploy", "v1", "--all"]);
+    fs::write(place.at("app/big"), vec![b'x'; 2 << 20]).unwrap();
+    place.commit("v4");
+    place.run(&["deploy", "v4", "--all"]).code(1).has("No space left on device");
+    assert!(place.leftovers().is_empty());
+    assert_eq!(place.releases(), [place.release("v1")]);
+    assert_eq!(place.leads("www/a"), Some(place.release("v1")));
+
+    // Full to the last byte: neither journal nor history can be written.
+    place.ok(&["stage", "v2"]);
+    let mut size = 1 << 20;
+    let mut count = 0;
+    while size > 0 {
+        if fs::write(place.at(&format!("releases/.filler{count}")), vec![b'x'; size]).is_err() {
+            let _ = fs::remove_file(place.at(&format!("releases/.filler{count}")));
+            size /= 2;
+        }
+        count += 1;
+    }
+    place.run(&["activate", "v2", "--all"]).code(1).has("No space left on device");
+    assert_eq!(place.leads("www/a"), Some(place.release("v1")));
+    place.ok(&["status"]);
+    for name in crate::place::names(&place.at("releases")).iter().filter(|name| name.starts_with(".filler")) {
+        fs::remove_file(place.at("releases").join(name)).unwrap();
+    }
+    place.ok(&["activate", "v2", "--all"]);
+    assert_eq!(place.leads("www/c"), Some(place.release("v2")));
+    assert!(place.leftovers().is_empty());
+    drop(unmount);
+}
+
+#[test]
+fn a_read_only_releases_directory_is_named() {
+    let place = Place::three("");
+    place.run_unprivileged(&["deploy", "v1", "--all"]).code(0);
+    let mode = |path: &str, mode| fs::set_permissions(place.at(path), fs::Permissions::from_mode(mode)).unwrap();
+    mode("releases", 0o555);
+    let said = place.run_unprivileged(&["stage", "v2"]);
+    let status = place.run_unprivileged(&["status"]);
+    mode("releases", 0o755);
+    said.code(1).has("releases").has("Permission denied");
+    status.code(0);
+    mode("releases/.realdoc", 0o555);
+    let said = place.run_unprivileged(&["activate", "v1", "--all"]);
+    let failing = place.run_unprivileged(&["rollback", "--all"]);
+    mode("releases/.realdoc", 0o755);
+    said.code(0).has("already");
+    assert_ne!(failing.code, 0);
+    assert_eq!(place.leads("www/a"), Some(place.release("v1")));
+}
+
+#[test]
+fn a_releases_directory_that_is_not_there_is_named() {
+    let place = Place::three("");
+    fs::remove_dir(place.at("releases")).unwrap();
+    for command in [&["stage", "v1"][..], &["status"], &["prune"]] {
+        place.run(command).code(3).has("does not exist; `realdoc init` makes it");
+    }
+    fs::write(place.at("releases"), "").unwrap();
+    place.run(&["stage", "v1"]).code(1).has("is no directory");
+}
+
+#[test]
+fn a_wrong_configuration_is_an_error_with_file_line_and_column() {
+    let place = Place::three("kep = 3");
+    place.run(&["status"]).code(2).has("realdoc.toml: TOML parse error at line 5, column 1").has("unknown field `kep`");
+    place.run(&["status", "--config", "none.toml"]).code(3).has("there is no configuration none.toml");
+    place.run(&["frobnicate"]).code(2);
+    place.run(&["deploy", "v1", "--all", "--to", "a"]).code(2);
+}
+
+#[test]
+fn the_configuration_is_found_in_its_places() {
+    let place = Place::three("");
+    fs::create_dir(place.at("elsewhere")).unwrap();
+    let run = |with: &[(&str, &str)]| {
+        let mut command = place.command(&["status"]);
+        crate::place::said(command.current_dir(place.at("elsewhere")).envs(with.iter().copied()))
+    };
+    let file = place.at("realdoc.toml");
+    run(&[("REALDOC_CONFIG", file.to_str().unwrap())]).code(0);
+    run(&[("REALDOC_CONFIG", "none.toml")]).code(3).has("none.toml");
+    if !std::path::Path::new("/etc/realdoc.toml").exists() {
+        run(&[]).code(3).has("/etc/realdoc.toml");
+    }
+}
+
+#[test]
+fn no_repository_and_no_git_are_named() {
+    let place = Place::three("");
+    fs::rename(place.at("app"), place.at("gone")).unwrap();
+    place.run(&["stage", "v1"]).code(3).has("there is no repository").has("/app");
+    fs::create_dir(place.at("app")).unwrap();
+    place.run(&["stage", "v1"]).code(1).has("not a git repository");
+    let mut command = place.command(&["stage", "v1"]);
+    let said = crate::place::said(command.env("PATH", "/nonexistent"));
+    assert_ne!(said.code, 0);
+    said.has("git");
+}
+
+#[test]
+fn a_damaged_history_is_named_and_nothing_is_touched() {
+    let place = Place::three("");
+    place.ok(&["deploy", "v1", "--all"]);
+    fs::write(place.at("releases/.realdoc/history.jsonl"), "nonsense\n").unwrap();
+    for command in [&["status"][..], &["deploy", "v2", "--all"], &["prune"]] {
+        place.run(command).code(1).has("history.jsonl: line 1");
+    }
+    assert_eq!(place.leads("www/a"), Some(place.release("v1")));
+}
+
+#[test]
+fn a_reader_that_goes_away_stops_nothing() {
+    let place = Place::three("");
+    let command = format!("{} deploy v1 --all --json | true", crate::place::REALDOC);
+    let mut shell = place.command_of("sh".as_ref(), &["-c"]);
+    crate::place::said(shell.arg(command));
+    // The shell waits for both.
+    for link in ["www/a", "www/b", "www/c"] {
+        assert_eq!(place.leads(link), Some(place.release("v1")));
+    }
+}
