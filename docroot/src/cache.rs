@@ -14,7 +14,8 @@ use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 
-use crate::resolve::{Failure, Mode, Resolution, Rules, resolve};
+use crate::failure::Failure;
+use crate::resolve::{Mode, Resolution, Rules, resolve};
 use crate::system::{Moment, System};
 
 /// A look with one system call cannot see everything (a renamed ancestor, say); a whole walk at least this often can.

@@ -7,8 +7,8 @@
 //! comes out was true of each link at the moment it was read.
 
 use std::ffi::{CStr, CString};
-use std::fmt;
 
+use crate::failure::Failure;
 use crate::path::{last, pop, push, rest_under, split_first};
 use crate::releases::{Passage, Releases};
 use crate::system::{Errno, FileId, System};
@@ -140,73 +140,6 @@ impl Resolution {
     }
 }
 
-/// Why a docroot could not be resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    at: Vec<u8>,
-    cause: Cause,
-    /// The links that it is the fault of.
-    links: Vec<Vec<u8>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
-    System(Errno),
-    OutsideReleases,
-}
-
-impl Failure {
-    fn new(at: &[u8], errno: Errno) -> Self {
-        let at = if at.is_empty() { b"/".to_vec() } else { at.to_vec() };
-        Self { at, cause: Cause::System(errno), links: Vec::new() }
-    }
-
-    /// The failure of a docroot whose walk had met `links`, each with its target if it had got there. What lies under
-    /// a link that leads where it may is not concerned.
-    fn behind<'l>(self, links: impl IntoIterator<Item = (&'l [u8], Option<&'l [u8]>)>, rules: &Rules) -> Self {
-        let strays = |target: Option<&[u8]>| match (target, &rules.releases) {
-            (Some(target), Some(releases)) => !releases.admits(target),
-            _ => true,
-        };
-        let links = links.into_iter().filter(|(_, target)| strays(*target)).map(|(link, _)| link.to_vec()).collect();
-        Self { links, ..self }
-    }
-
-    pub(crate) fn outside_releases(resolution: &Resolution, rules: &Rules) -> Self {
-        let at = resolution.docroot.to_bytes().to_vec();
-        Self { at, cause: Cause::OutsideReleases, links: Vec::new() }
-            .behind(resolution.links.iter().map(|link| (link.path.to_bytes(), Some(link.target.to_bytes()))), rules)
-    }
-
-    /// Whether `path` lies under the configured `docroot`, under what is missing on the way there, or under a link that
-    /// led astray, so that the failure is its own.
-    pub fn covers(&self, path: &[u8], docroot: &CStr) -> bool {
-        let missing = self.errno().map(|_| &self.at[..]);
-        let links = self.links.iter().map(Vec::as_slice);
-        links.chain(missing).chain([docroot.to_bytes()]).any(|directory| rest_under(path, directory).is_some())
-    }
-
-    /// What the operating system said; nothing if it was not the one to refuse.
-    pub fn errno(&self) -> Option<Errno> {
-        match self.cause {
-            Cause::System(errno) => Some(errno),
-            Cause::OutsideReleases => None,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = String::from_utf8_lossy(&self.at);
-        match self.cause {
-            Cause::System(errno) => write!(f, "{at}: {errno}"),
-            Cause::OutsideReleases => write!(f, "{at}: is outside RealdocReleases"),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
-
 /// Walks `docroot`, an absolute path, from `/`. Where the links lead is not judged: a resolution that lies in no
 /// release just has no name of a release.
 ///
@@ -239,7 +172,7 @@ pub fn passages(system: &impl System, docroot: &CStr, rules: &Rules) -> Vec<Pass
                 vec![Passage { link: found.link, target: Some(found.target).filter(|target| admitted(target)) }]
             }
             Ok(Err(_)) => Vec::new(),
-            Err(failure) => vec![Passage { link: failure.at, target: None }],
+            Err(failure) => vec![Passage { link: failure.at().to_vec(), target: None }],
         };
     }
     let mut walk = Walk::new(system, docroot.to_bytes());
@@ -257,9 +190,9 @@ pub fn passages(system: &impl System, docroot: &CStr, rules: &Rules) -> Vec<Pass
     // What is missing now is where the link will be, unless it is a part that this release has not.
     if let Err(failure) = result
         && dangling.is_empty()
-        && rules.releases.as_ref().is_none_or(|releases| releases.release_of(&failure.at).is_none())
+        && rules.releases.as_ref().is_none_or(|releases| releases.release_of(failure.at()).is_none())
     {
-        passages.push(Passage { link: failure.at, target: None });
+        passages.push(Passage { link: failure.at().to_vec(), target: None });
     }
     passages
 }
