@@ -217,15 +217,15 @@ fn map_elsewhere<'r>(request: Request<'r>, tree: &'r Tree<'r>, current: *const c
     } else {
         compute(request, tree);
     }
+    // httpd folds `..` before it walks, so what a path says now may not be where it ends.
     if let Some(context) = request.context_document_root()
-        && let Ok(Some(path)) = tree.lead(context.to_bytes())
+        && let Ok(Some(path)) = tree.lead(request.canonical(context).unwrap_or(context).to_bytes())
     {
         request.set_context_document_root(request.pool().copy(&path));
     }
     let Some(filename) = request.filename() else {
         return Ok(());
     };
-    // httpd folds `..` before it walks, so what the path says now may not be where it ends.
     let canonical = request.canonical(filename).unwrap_or(filename);
     match tree.lead(canonical.to_bytes()) {
         Ok(None) => Ok(()),

@@ -62,11 +62,6 @@ impl Failure {
         links.chain(missing).chain([docroot.to_bytes()]).any(|directory| rest_under(path, directory).is_some())
     }
 
-    /// How far the walk had come.
-    pub fn at(&self) -> &[u8] {
-        &self.at
-    }
-
     /// What the operating system said; nothing if it was not the one to refuse.
     pub fn errno(&self) -> Option<Errno> {
         match self.cause {

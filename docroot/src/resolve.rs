@@ -162,7 +162,7 @@ pub fn resolve(system: &impl System, docroot: &CStr, rules: &Rules) -> Result<Re
 }
 
 /// The links that stand at present between a docroot and where it leads, as far as one can get. One that leads where it
-/// may not counts as one that leads nowhere.
+/// may not counts as one that leads nowhere. What is missing is no link: it may never have been meant for one.
 pub fn passages(system: &impl System, docroot: &CStr, rules: &Rules) -> Vec<Passage> {
     let admitted = |target: &[u8]| rules.releases.as_ref().is_none_or(|releases| releases.admits(target));
     if let Mode::Readlink { from } = &rules.mode {
@@ -171,30 +171,21 @@ pub fn passages(system: &impl System, docroot: &CStr, rules: &Rules) -> Vec<Pass
             Ok(Ok(found)) => {
                 vec![Passage { link: found.link, target: Some(found.target).filter(|target| admitted(target)) }]
             }
-            Ok(Err(_)) => Vec::new(),
-            Err(failure) => vec![Passage { link: failure.at().to_vec(), target: None }],
+            Ok(Err(_)) | Err(_) => Vec::new(),
         };
     }
     let mut walk = Walk::new(system, docroot.to_bytes());
-    let result = walk.run();
+    // Where the walk ended shows in the links that are still open.
+    let _ = walk.run();
     let dangling: Vec<usize> = walk.open.iter().map(|&(index, _)| index).collect();
-    let mut passages: Vec<Passage> = walk
-        .links
+    walk.links
         .into_iter()
         .enumerate()
         .map(|(index, Met { link, target, .. })| {
             let is_there = !dangling.contains(&index) && admitted(&target);
             Passage { link, target: is_there.then_some(target) }
         })
-        .collect();
-    // What is missing now is where the link will be, unless it is a part that this release has not.
-    if let Err(failure) = result
-        && dangling.is_empty()
-        && rules.releases.as_ref().is_none_or(|releases| releases.release_of(failure.at()).is_none())
-    {
-        passages.push(Passage { link: failure.at().to_vec(), target: None });
-    }
-    passages
+        .collect()
 }
 
 fn realpath(system: &impl System, docroot: &[u8], rules: &Rules) -> Result<Resolution, Failure> {
