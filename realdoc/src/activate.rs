@@ -149,7 +149,11 @@ fn plan(session: &Session, moves: Vec<Move>) -> Result<Vec<Step>> {
         let is_path = to.starts_with('/');
         let new = if is_path { PathBuf::from(&to) } else { store.target_of(&to, subdirectory) };
         if !new.is_dir() && !session.dry_run {
-            obstacles.push(format!("{} is no directory", new.display()));
+            let mut obstacle = format!("{} is no directory", new.display());
+            if !is_path && store.path_of(&to).is_dir() {
+                obstacle += "; [releases] subdirectory says that links lead there";
+            }
+            obstacles.push(obstacle);
             continue;
         }
         let place = link::look(store, &link)?;
@@ -321,7 +325,13 @@ pub fn recover(session: &mut Session) -> Result<()> {
         let made = |step: &Step| step.change.is_made().unwrap_or(true);
         let made: Vec<Step> = plan.into_iter().filter(made).collect();
         return match put_back(session, &made, &[], "an interrupted activation") {
-            Error::PutBack { .. } => Ok(()),
+            Error::PutBack { .. } => {
+                if matches!(journal.entry.what, What::Activate { .. }) {
+                    let undone = journal.changes.into_iter().filter(Change::is_undone);
+                    session.put_back = undone.map(|change| change.link).collect();
+                }
+                Ok(())
+            }
             error => Err(error),
         };
     }

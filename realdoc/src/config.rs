@@ -145,7 +145,9 @@ impl Config {
             // toml's message begins with the position and shows the line.
             Error::Config(format!("{}: {}", path.display(), message.trim_end()))
         })?;
-        Ok(config.relative_to(path.parent().unwrap_or(Path::new("."))))
+        // The parent of a bare name is "", which is no path to anything.
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        Ok(config.relative_to(directory.unwrap_or(Path::new("."))))
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
@@ -154,6 +156,10 @@ impl Config {
         for (name, pattern) in &config.instances {
             if let Some(other) = links.insert(pattern.as_str(), name) {
                 return Err(format!("[instances] {other} and {name} are both the link {}", pattern.as_str()));
+            }
+            // A flip would cut off the releases, and the tool from its state.
+            if pattern.as_path().is_some_and(|link| config.releases.directory.as_path().starts_with(link)) {
+                return Err(format!("[instances] {name}: the releases would be below the link {}", pattern.as_str()));
             }
         }
         Ok(config)
@@ -254,6 +260,17 @@ mod tests {
     fn two_names_for_one_link_are_refused() {
         let message = error("[instances]\na = \"/var/www/a\"\nb = \"/var/www//a/\"");
         assert!(message.contains("a and b are both the link /var/www/a"), "{message}");
+    }
+
+    #[test]
+    fn a_link_above_the_releases_is_refused() {
+        for link in ["/srv/app", "/srv/app/releases"] {
+            let message = error(&format!("[instances]\na = \"{link}\""));
+            assert!(
+                message.contains(&format!("[instances] a: the releases would be below the link {link}")),
+                "{message}"
+            );
+        }
     }
 
     #[test]

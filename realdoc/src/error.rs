@@ -63,7 +63,11 @@ pub enum Error {
     },
 
     /// The links are flipped and recorded, but the reload command failed.
-    #[error("the links are flipped, but the reload command failed: `{command}` {}", describe(*.status))]
+    #[error(
+        "the links are flipped, but the reload command failed: `{command}` {}; run it by hand, a link that is flipped \
+         already is no reason for another reload",
+        describe(*.status)
+    )]
     ReloadFailed {
         /// The command as configured.
         command: String,

@@ -71,16 +71,20 @@ impl<'a> Repository<'a> {
     pub fn fetch(&self) -> Result<()> {
         if self.ours {
             self.set_up()?;
-        } else if self.remote()?.is_none() {
+        }
+        let Some(remote) = self.branches_of()? else {
             // A repository that is nobody's clone: what is there is all there is.
             return Ok(());
-        }
+        };
         self.caller.report.step("fetch", format!("fetching from {}", self.shown_source()));
         let mut git = self.git();
         git.args(["-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false", "fetch", "--tags"]);
         git.arg(if self.caller.report.is_watched() { "--progress" } else { "--quiet" });
         if self.ours {
-            git.args(["--prune", "--force", "origin"]);
+            git.args(["--prune", "--force"]);
+        }
+        git.arg(remote);
+        if self.ours {
             git.args(["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]);
         }
         self.caller.run(git, "git fetch", true)
@@ -113,8 +117,7 @@ impl<'a> Repository<'a> {
         if !self.directory.exists() {
             return Err(unknown());
         }
-        let remote = if self.ours { Some("origin".to_owned()) } else { self.remote()? };
-        let branch = remote.map(|remote| format!("refs/remotes/{remote}/{reference}"));
+        let branch = self.branches_of()?.map(|remote| format!("refs/remotes/{remote}/{reference}"));
         let names = [Some(format!("refs/tags/{reference}")), branch, Some(format!("refs/heads/{reference}"))];
         for name in names.into_iter().flatten() {
             if let Some(id) = self.commit(&name)? {
@@ -123,6 +126,8 @@ impl<'a> Repository<'a> {
         }
         // `HEAD`, `v1~2`, a commit.
         match self.commit(reference)? {
+            // What is checked out in our own repository says nothing of the source.
+            _ if self.ours && (reference.starts_with("HEAD") || reference.starts_with('@')) => Err(unknown()),
             Some(id) => Ok(Commit { is_named: !id.starts_with(reference), id }),
             None => Err(unknown()),
         }
@@ -139,12 +144,13 @@ impl<'a> Repository<'a> {
         }
         let mut git = plain_git();
         let tag = format!("refs/tags/{reference}");
-        git.args(["ls-remote", "--", self.source, &tag, &format!("{tag}^{{}}"), &format!("refs/heads/{reference}")]);
+        // An annotated tag is an object of its own; the line with ^{} is the commit.
+        let best = [format!("{tag}^{{}}"), tag, format!("refs/heads/{reference}")];
+        git.args(["ls-remote", "--", self.source]).args(&best);
         let answer = self.caller.capture(git, "git ls-remote")?;
         let lines: Vec<_> = answer.lines().filter_map(|line| line.split_once('\t')).collect();
-        // An annotated tag is an object of its own; the line with ^{} is the commit.
-        let best = ["^{}", &tag, ""];
-        let found = best.iter().find_map(|end| lines.iter().find(|(_, name)| name.ends_with(end)));
+        // For git they are patterns, and match the end of a name.
+        let found = best.iter().find_map(|wanted| lines.iter().find(|(_, name)| name == wanted));
         match found {
             Some((id, _)) => Ok(Commit { id: (*id).to_owned(), is_named: true }),
             None => self.resolve(reference),
@@ -169,8 +175,11 @@ impl<'a> Repository<'a> {
         Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|id| !id.is_empty()))
     }
 
-    /// The remote that somebody's repository is a clone of.
-    fn remote(&self) -> Result<Option<String>> {
+    /// The remote whose branches count: the source; or what somebody's repository is a clone of, if it is one.
+    fn branches_of(&self) -> Result<Option<String>> {
+        if self.ours {
+            return Ok(Some("origin".to_owned()));
+        }
         let mut git = self.git();
         git.arg("remote");
         let remotes = self.caller.capture(git, "git remote")?;
@@ -233,10 +242,12 @@ impl<'a> Repository<'a> {
 
     /// The source without a password that its URL may have.
     fn shown_source(&self) -> String {
-        match self.source.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1))) {
-            Some((scheme, rest)) => format!("{scheme}://{rest}"),
-            None => self.source.to_owned(),
-        }
+        let Some((scheme, rest)) = self.source.split_once("://") else {
+            return self.source.to_owned();
+        };
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        format!("{scheme}://{host}{path}")
     }
 
     fn git(&self) -> Command {

@@ -5,7 +5,7 @@
 //!
 //! One line of JSON each. A line that a crash cut off has no newline; it is not read, and the next one replaces it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -168,6 +168,12 @@ impl History {
 
     fn flips(&self) -> impl DoubleEndedIterator<Item = (&Entry, &Flip)> {
         self.entries.iter().flat_map(|entry| entry.flips().iter().map(move |flip| (entry, flip)))
+    }
+
+    /// All links that it knows.
+    #[must_use]
+    pub fn links(&self) -> BTreeSet<&Path> {
+        self.flips().map(|(_, flip)| flip.link.as_path()).collect()
     }
 
     /// Where the link leads according to the history.

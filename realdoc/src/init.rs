@@ -40,8 +40,7 @@ pub fn init(path: &Path, answers: &Answers, report: Report, interrupt: Interrupt
         let text = configuration(&path, answers)?;
         Config::parse(&text).map_err(Error::Config)?;
         if dry_run {
-            report.print(&text);
-            return Ok(());
+            return report.print(&text);
         }
         durable::write(&path, text.as_bytes())?;
         report.note(format!("wrote {}", path.display()));

@@ -84,6 +84,10 @@ impl Instances {
             }
             let reason = match link::look(store, &link)? {
                 Place::Link(found) => match found.target {
+                    Target::Release { name, .. } | Target::Gone { name } if link.to_str().is_none() => {
+                        // Neither the history nor `--to` could name it.
+                        format!("leads to {name}, but its name is not UTF-8")
+                    }
                     Target::Release { .. } | Target::Gone { .. } => {
                         let name = format!("{group}/{}", wildcards.join("/"));
                         let instance = Instance { name, group: Some(group.to_string()), link: link.clone() };
@@ -179,17 +183,17 @@ fn expand(at: &Path, wildcards: &[String], steps: &[Step], matches: &mut Vec<(Pa
     };
     for entry in entries {
         let name = entry.context("read", at)?.file_name();
-        let Some(name) = name.to_str() else { continue };
         // As in a shell: a wildcard does not stand for a dot at the beginning, where a flip has its new link.
-        if name.starts_with('.') && !glob.glob().glob().starts_with('.') || !glob.is_match(name) {
+        let hidden = name.as_encoded_bytes().starts_with(b".");
+        if hidden && !glob.glob().glob().starts_with('.') || !glob.is_match(&name) {
             continue;
         }
-        let path = at.join(name);
+        let path = at.join(&name);
         // Something beside the directories that the pattern is about: /srv/*/current, and /srv/README.
         if !rest.is_empty() && !path.is_dir() {
             continue;
         }
-        expand(&path, &[wildcards, &[name.to_owned()]].concat(), rest, matches)?;
+        expand(&path, &[wildcards, &[name.to_string_lossy().into_owned()]].concat(), rest, matches)?;
     }
     Ok(())
 }

@@ -63,6 +63,12 @@ impl Change {
         }
     }
 
+    /// Whether the link is what it was before.
+    #[must_use]
+    pub fn is_undone(&self) -> bool {
+        fs::read_link(&self.link).ok() == self.old
+    }
+
     /// Removes the new link that a killed process made beside this one and did not get to rename.
     pub fn remove_unborn(&self) {
         let Some(Ok(entries)) = self.link.parent().map(fs::read_dir) else {

@@ -31,6 +31,8 @@ pub struct Link {
     pub since: Timestamp,
     /// Where it leads.
     pub target: Target,
+    /// The releases that one comes through on the way there; without one of them it leads nowhere.
+    pub through: Vec<String>,
 }
 
 /// Where a link leads.
@@ -107,9 +109,10 @@ pub fn look(store: &Store, link: &Path) -> Result<Place> {
     }
     let text = fs::read_link(link).context("read", link)?;
     let since = Timestamp::try_from(metadata.modified().context("look at", link)?).unwrap_or_default();
+    let through = releases_on_the_way(store, link);
     let target = match link.canonicalize() {
-        Ok(path) => match release_on_the_way(store, link) {
-            Some(name) => Target::Release { name, path },
+        Ok(path) => match through.last() {
+            Some(name) => Target::Release { name: name.clone(), path },
             None => Target::Elsewhere(path),
         },
         Err(error) if error.kind() == ErrorKind::NotFound => gone(store, link, &text),
@@ -118,15 +121,15 @@ pub fn look(store: &Store, link: &Path) -> Result<Place> {
         }
         Err(error) => Target::Nowhere(error.to_string()),
     };
-    Ok(Place::Link(Link { text, since, target }))
+    Ok(Place::Link(Link { text, since, target, through }))
 }
 
-/// The last release that one comes through on the way from `/`, following every link.
-fn release_on_the_way(store: &Store, link: &Path) -> Option<String> {
+/// The releases that one comes through on the way from `/`, following every link.
+fn releases_on_the_way(store: &Store, link: &Path) -> Vec<String> {
     let mut ahead: Vec<PathBuf> = link.components().rev().map(|component| component.as_os_str().into()).collect();
     let mut at = PathBuf::new();
-    let mut release = None;
-    // The path can be followed to its end; but somebody may turn a link into a loop at this very moment.
+    let mut releases: Vec<String> = Vec::new();
+    // It may be a loop.
     let mut links = 0;
     while let Some(step) = ahead.pop() {
         if step == Path::new("..") {
@@ -141,9 +144,13 @@ fn release_on_the_way(store: &Store, link: &Path) -> Option<String> {
             }
             _ => at.push(&step),
         }
-        release = store.split(&at).map(|(name, _)| name).or(release);
+        if let Some((name, _)) = store.split(&at)
+            && releases.last() != Some(&name)
+        {
+            releases.push(name);
+        }
     }
-    release
+    releases
 }
 
 /// Where a dangling link would lead by its text.

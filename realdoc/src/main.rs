@@ -65,11 +65,10 @@ fn run(cli: Cli, report: Report) -> Result<()> {
             let status = status::status(&Session::look(load()?, report, interrupt)?)?;
             if report.is_json() {
                 let text = serde_json::to_string(&status).context("write", Path::new("the status"))?;
-                report.print(&format!("{text}\n"));
+                report.print(&format!("{text}\n"))
             } else {
-                report.print(&status.text());
+                report.print(&status.text())
             }
-            Ok(())
         }
         Command::Prune { keep, adopted, change } => {
             let mut session = begin(change)?;
@@ -79,8 +78,7 @@ fn run(cli: Cli, report: Report) -> Result<()> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "realdoc", &mut script);
-            report.print(&String::from_utf8_lossy(&script));
-            Ok(())
+            report.print(&String::from_utf8_lossy(&script))
         }
         Command::Man { directory } => manual(report, directory.as_deref()),
     }
@@ -109,8 +107,7 @@ fn manual(report: Report, directory: Option<&Path>) -> Result<()> {
         let mut page = Vec::new();
         let man = clap_mangen::Man::new(Cli::command());
         man.render(&mut page).context("write", Path::new("the manual page"))?;
-        report.print(&String::from_utf8_lossy(&page));
-        return Ok(());
+        return report.print(&String::from_utf8_lossy(&page));
     };
     fs::create_dir_all(directory).context("create", directory)?;
     clap_mangen::generate_to(Cli::command(), directory).context("write in", directory)

@@ -6,15 +6,16 @@
 //! A release goes by being renamed to a hidden name first, so that no crash leaves a part of one under a release's
 //! name. Then every link is looked at once more: whoever flipped one by hand meanwhile gets the release back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::fault::pause;
-use crate::instances::Instance;
-use crate::link::{self, Target};
+use crate::instances::{Instance, Instances};
+use crate::link::{self, Place, Target};
 use crate::report::{Event, age};
 use crate::rollback;
 use crate::session::Session;
@@ -39,15 +40,16 @@ pub struct Rules {
 /// A link or a release that cannot be looked at; then nothing is removed. A release that cannot be removed; then the
 /// others are.
 pub fn prune(session: &mut Session, rules: Rules) -> Result<()> {
-    let instances = session.instances()?.list;
-    let Choice { go, stay } = choose(session, &instances, rules)?;
+    let instances = session.instances()?;
+    let links = links(session, instances);
+    let Choice { go, stay } = choose(session, &links, rules)?;
     for (release, reason) in stay.into_iter().filter(|_| rules.explain) {
         session.report.say(&Event::Kept { release: &release.name, reason });
     }
     let mut failure = None;
     for release in go {
         session.interrupt.check()?;
-        if let Err(error) = remove(session, &release, &instances) {
+        if let Err(error) = remove(session, &release, &links) {
             session.report.warn(error.to_string());
             failure = Some(error);
         }
@@ -63,15 +65,70 @@ struct Choice {
     stay: Vec<(Release, String)>,
 }
 
-fn choose(session: &Session, instances: &[Instance], rules: Rules) -> Result<Choice> {
+/// A link that may lead to a release.
+struct Watched {
+    /// The name of the instance, or the path of a link that is none.
+    name: String,
+    link: PathBuf,
+    is_instance: bool,
+}
+
+/// Every link that is known: the instances; what the patterns of the groups match besides; and what was an instance
+/// once. A link does not lead elsewhere because a line of the configuration was removed.
+fn links(session: &Session, instances: Instances) -> Vec<Watched> {
+    let instance = |Instance { name, link, .. }| Watched { name, link, is_instance: true };
+    let other = |link: &Path| Watched { name: link.display().to_string(), link: link.to_owned(), is_instance: false };
+    let mut links: Vec<Watched> = instances.list.into_iter().map(instance).collect();
+    links.extend(instances.ignored.iter().map(|ignored| other(&ignored.path)));
+    for link in session.history.links() {
+        if !links.iter().any(|watched| watched.link == link) {
+            links.push(other(link));
+        }
+    }
+    links
+}
+
+/// The releases that the link needs to lead where it leads.
+fn needed_now(session: &Session, watched: &Watched) -> Result<BTreeSet<String>> {
+    let Watched { link, is_instance, .. } = watched;
+    let place = match link::look(&session.store, link) {
+        Err(error) if *is_instance => return Err(error),
+        // Nobody would ever put right what stands in the way of a link that the configuration does not name.
+        place => place.ok(),
+    };
+    let is_lost = place.is_none() || !link.parent().is_some_and(Path::is_dir);
+    if !is_instance && is_lost {
+        // Not mounted at the moment, perhaps.
+        return Ok(session.history.recorded(link).map(|visit| visit.target).into_iter().collect());
+    }
+    let id = place.as_ref().and_then(Place::id);
+    let through = place.as_ref().and_then(Place::link).map(|link| link.through.clone()).unwrap_or_default();
+    Ok(through.into_iter().chain(id).collect())
+}
+
+/// What the directory holds besides a release: nothing that the configuration names is ever removed.
+fn holds(session: &Session, directory: &Path) -> Option<String> {
+    let real = directory.canonicalize().ok()?;
+    let holds = |path: &Path| path.canonicalize().is_ok_and(|path| path.starts_with(&real));
+    if holds(&session.config.shared_directory()) {
+        return Some("the shared directory is in it".to_owned());
+    }
+    let repository = session.config.git.source_path().is_some_and(|path| holds(&path));
+    repository.then(|| "the repository is in it".to_owned())
+}
+
+fn choose(session: &Session, links: &[Watched], rules: Rules) -> Result<Choice> {
     let mut live: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut needed: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for instance in instances {
-        let now = link::look(&session.store, &instance.link)?.id();
-        let (previous, _) = rollback::previous(session, &instance.link, now.as_deref());
-        for (map, target) in [(&mut live, now), (&mut needed, previous)] {
-            if let Some(target) = target {
-                map.entry(target).or_default().push(&instance.name);
+    for watched in links {
+        for release in needed_now(session, watched)? {
+            live.entry(release).or_default().push(&watched.name);
+        }
+        if watched.is_instance {
+            let now = link::look(&session.store, &watched.link)?.id();
+            let (previous, _) = rollback::previous(session, &watched.link, now.as_deref());
+            if let Some(target) = previous {
+                needed.entry(target).or_default().push(&watched.name);
             }
         }
     }
@@ -87,6 +144,8 @@ fn choose(session: &Session, instances: &[Instance], rules: Rules) -> Result<Cho
             format!("live on {}", users.join(", "))
         } else if let Some(users) = needed.get(name) {
             format!("a rollback of {} goes there", users.join(", "))
+        } else if let Some(what) = holds(session, &release.path) {
+            what
         } else if release.record.is_none() && !rules.adopted {
             "not staged by realdoc; --adopted lets it go".to_owned()
         } else if let Some(time) = last_live.filter(|&time| is_recent(time)) {
@@ -113,23 +172,23 @@ fn choose(session: &Session, instances: &[Instance], rules: Rules) -> Result<Cho
     Ok(Choice { go, stay })
 }
 
-fn remove(session: &Session, release: &Release, instances: &[Instance]) -> Result<()> {
+fn remove(session: &Session, release: &Release, links: &[Watched]) -> Result<()> {
     let Release { name, path, .. } = release;
     let Session { store, interrupt, dry_run, .. } = session;
     tree::refuse_mounts(path)?;
     let bytes = tree::measure(path)?.bytes;
     if !dry_run {
         let trash = store.directory().join(format!("{TRASH_PREFIX}{name}"));
-        let led: Vec<bool> = instances.iter().map(|instance| leads(session, instance)).collect();
+        let led: Vec<bool> = links.iter().map(|watched| leads(session, &watched.link)).collect();
         stage::rename(path, &trash)?;
         pause("prune.moved", interrupt);
-        for (instance, led) in instances.iter().zip(led) {
-            let place = link::look(store, &instance.link);
+        for (watched, led) in links.iter().zip(led) {
+            let place = link::look(store, &watched.link);
             let gone = Target::Gone { name: name.clone() };
             let misses_it = place.is_ok_and(|place| place.link().is_some_and(|link| link.target == gone));
-            if misses_it || (led && !leads(session, instance)) {
+            if misses_it || (led && !leads(session, &watched.link)) {
                 stage::rename(&trash, path)?;
-                return Err(Error::Refused(format!("{name} is kept: {} has just come to need it", instance.name)));
+                return Err(Error::Refused(format!("{name} is kept: {} has just come to need it", watched.name)));
             }
         }
         store.remove_record(name)?;
@@ -145,8 +204,8 @@ fn remove(session: &Session, release: &Release, instances: &[Instance]) -> Resul
 }
 
 /// Whether the link leads to anything that is there.
-fn leads(session: &Session, instance: &Instance) -> bool {
-    link::look(&session.store, &instance.link).is_ok_and(|place| {
+fn leads(session: &Session, link: &Path) -> bool {
+    link::look(&session.store, link).is_ok_and(|place| {
         place.link().is_some_and(|link| matches!(link.target, Target::Release { .. } | Target::Elsewhere(_)))
     })
 }

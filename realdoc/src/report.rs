@@ -1,12 +1,12 @@
 //! What the tool says: to people, and to machines with `--json`.
 //!
-//! Owns: the events, their words and where they are written. Must not: decide anything, or fail; a reader that went
-//! away is no reason to stop half-way through an activation.
+//! Owns: the events, their words and where they are written. Must not: decide anything, or fail to tell an event; a
+//! reader that went away is no reason to stop half-way through an activation.
 //!
 //! To people: results on standard output, the way there on standard error, with progress bars if that is a terminal.
 //! To machines: one JSON object a line on standard output, and nothing else there.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressFinish, ProgressStyle};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::error::{Context, Error, Result};
 
 /// Something worth saying.
 #[derive(Debug, Serialize)]
@@ -213,9 +213,16 @@ impl Report {
         spinner
     }
 
-    /// A text that is the result of the command.
-    pub fn print(&self, text: &str) {
-        let _ = write!(anstream::stdout(), "{text}");
+    /// A text that is the result of the command, which changes nothing: there is no half-way to stop at.
+    ///
+    /// # Errors
+    /// It cannot be written, unless that is because the reader went away, who has had enough.
+    pub fn print(&self, text: &str) -> Result<()> {
+        let mut out = anstream::stdout();
+        match write!(out, "{text}").and_then(|()| out.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            result => result.context("write to", Path::new("standard output")),
+        }
     }
 }
 

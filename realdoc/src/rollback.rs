@@ -20,6 +20,12 @@ pub fn rollback(session: &mut Session, to: &[String], all: bool, release: Option
     let mut moves = Vec::new();
     let mut obstacles = Vec::new();
     for instance in instances {
+        // Whoever finds a deploy half-done wants to be where it began, and not yet another step further back.
+        if release.is_none() && session.put_back.contains(&instance.link) {
+            let name = &instance.name;
+            session.report.note(format!("{name}: the interrupted activation is put back, and that was its rollback"));
+            continue;
+        }
         let target = if let Some(release) = &release {
             let was_there = session.history.way(&instance.link).iter().any(|visit| visit.target == release.name);
             if let Some(obstacle) = obstacle(&session.store, &session.history, &release.name) {

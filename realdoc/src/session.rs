@@ -3,8 +3,9 @@
 //! Owns: the order in which a command that changes something begins: lock, put right what a crash left, read the
 //! history. Must not: know what the command is.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::activate;
 use crate::config::Config;
@@ -35,6 +36,8 @@ pub struct Session {
     pub interrupt: Interrupt,
     /// Whether to say only what would be done.
     pub dry_run: bool,
+    /// The links of an activation that a killed command left half-done, and this one has put back.
+    pub put_back: BTreeSet<PathBuf>,
     /// Held until the end.
     _lock: Option<Lock>,
 }
@@ -59,7 +62,8 @@ impl Session {
             report.step("wait", format!("waiting for {holder}"));
         })?;
         let history = History::load(&store)?;
-        let mut session = Self { config, store, history, report, interrupt, dry_run, _lock: Some(lock) };
+        let put_back = BTreeSet::new();
+        let mut session = Self { config, store, history, report, interrupt, dry_run, put_back, _lock: Some(lock) };
         activate::recover(&mut session)?;
         session.sweep()?;
         Ok(session)
@@ -72,7 +76,8 @@ impl Session {
     pub fn look(config: Config, report: Report, interrupt: Interrupt) -> Result<Self> {
         let store = Store::open(config.releases.directory.as_path())?;
         let history = History::load(&store)?;
-        Ok(Self { config, store, history, report, interrupt, dry_run: true, _lock: None })
+        let put_back = BTreeSet::new();
+        Ok(Self { config, store, history, report, interrupt, dry_run: true, put_back, _lock: None })
     }
 
     /// Removes what killed commands left in the releases directory.

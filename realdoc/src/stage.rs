@@ -86,6 +86,7 @@ fn make(session: &Session, repository: &Repository<'_>, reference: &str, commit:
         .tempdir_in(store.directory())
         .context("create a directory in", store.directory())?;
     let staging = Staging(staging.keep());
+    warn_if_private(session, &staging.0)?;
     step("stage.created")?;
 
     report.step("export", format!("exporting {reference} ({})", short(&commit.id)));
@@ -123,6 +124,15 @@ fn make(session: &Session, repository: &Repository<'_>, reference: &str, commit:
     rename(&staging.0, &path)?;
     pause("stage.renamed", interrupt);
     durable::sync_directory(store.directory())
+}
+
+/// A release that only its owner can read is a 403 for every visitor.
+fn warn_if_private(session: &Session, directory: &Path) -> Result<()> {
+    let mode = directory.metadata().context("look at", directory)?.permissions().mode();
+    if mode & 0o055 == 0 {
+        session.report.warn("under this umask only you can read the release: a web server of another user cannot");
+    }
+    Ok(())
 }
 
 /// Renames, unless there is something already: `rename(2)` alone would replace an empty directory.

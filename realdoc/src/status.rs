@@ -66,8 +66,8 @@ pub struct InstanceStatus {
 /// Something that matches a group's pattern and is no instance.
 #[derive(Debug, Serialize)]
 pub struct IgnoredStatus {
-    /// Its path.
-    pub path: PathBuf,
+    /// Its path; what is not UTF-8 in it is replaced, because JSON has no room for it.
+    pub path: String,
     /// Why it is none.
     pub reason: String,
 }
@@ -143,8 +143,11 @@ pub fn status(session: &Session) -> Result<Status> {
     }
     let max_accelerated_files = config.opcache.max_accelerated_files;
     let room = opcache_room(max_accelerated_files);
-    let ignored =
-        found.ignored.into_iter().map(|other| IgnoredStatus { path: other.path, reason: other.reason }).collect();
+    let ignored = found
+        .ignored
+        .into_iter()
+        .map(|other| IgnoredStatus { path: other.path.display().to_string(), reason: other.reason })
+        .collect();
     Ok(Status {
         directory: store.directory().to_owned(),
         busy,
@@ -271,7 +274,7 @@ impl Status {
         }
         write_table(text, &rows);
         for ignored in &self.ignored {
-            let _ = writeln!(text, "no instance: {} {}", ignored.path.display(), ignored.reason);
+            let _ = writeln!(text, "no instance: {} {}", ignored.path, ignored.reason);
         }
         text.push('\n');
     }

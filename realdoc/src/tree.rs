@@ -1,7 +1,7 @@
 //! Directory trees: how big they are, and removing them.
 //!
-//! Owns: walking and removing without ever following a symlink or crossing into a mounted file system. Must not: know
-//! what a release is.
+//! Owns: walking and removing without ever following a symlink, and without removing anything that is mounted. Must not:
+//! know what a release is.
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};

@@ -122,7 +122,7 @@ fn a_failing_check_stops_the_flip() {
 #[test]
 fn a_failing_reload_is_said_and_nothing_is_undone() {
     let place = Place::three("[commands]\nreload = \"exit 4\"");
-    place.run(&["deploy", "v1", "--all"]).code(8).has("the links are flipped").has("exited with 4");
+    place.run(&["deploy", "v1", "--all"]).code(8).has("the links are flipped").has("exited with 4").has("by hand");
     place.assert_leads(&[("a", "v1"), ("b", "v1"), ("c", "v1")]);
     assert_eq!(place.status()["instances"][0]["recorded"], place.release("v1"));
     place.ok(&["activate", "v1", "--all"]).has("already");
@@ -250,6 +250,19 @@ fn links_may_lead_to_a_directory_in_the_release() {
     place.configure("a = \"ROOT/www/a\"", "subdirectory = \"none\"");
     place.run(&["deploy", "v2"]).code(1).has("none is no directory");
     assert_eq!(fs::read_to_string(place.at("www/a/deep.php")).unwrap(), "v1");
+}
+
+#[test]
+fn a_release_without_the_subdirectory_is_refused_with_the_reason() {
+    let place = Place::new("a = \"ROOT/www/a\"", "");
+    place.ok(&["deploy", "v1"]);
+    fs::create_dir(place.at("app/public")).unwrap();
+    fs::write(place.at("app/public/index.php"), "v4").unwrap();
+    place.commit("v4");
+    place.configure("a = \"ROOT/www/a\"", "subdirectory = \"public\"");
+    place.ok(&["deploy", "v4"]);
+    place.run(&["rollback"]).code(1).has("/public is no directory; [releases] subdirectory says");
+    assert_eq!(fs::read_to_string(place.at("www/a/index.php")).unwrap(), "v4");
 }
 
 #[test]

@@ -136,6 +136,26 @@ fn what_somebody_flips_after_the_crash_is_left_alone() {
 }
 
 #[test]
+fn a_rollback_after_a_crash_does_not_go_two_steps_back() {
+    let place = Place::three("");
+    let [v1, v2] = ["v1", "v2"].map(|tag| place.release(tag));
+    place.ok(&["deploy", "v1", "--all"]);
+    place.ok(&["deploy", "v2", "--all"]);
+    place.ok(&["stage", "v3"]);
+    place.pause("activate.flip.2", &["activate", "v3", "--all"]).kill();
+    // Somebody sees v2 beside v3, and wants to be where it was before.
+    place.ok(&["rollback", "--all"]).has("that was its rollback");
+    assert_eq!(all(&place), thrice(&v2));
+    place.ok(&["rollback", "--all"]);
+    assert_eq!(all(&place), thrice(&v1));
+    // A rollback that was killed is simply done again.
+    place.ok(&["activate", "v2", "--all"]);
+    place.pause("activate.flip.1", &["rollback", "--all"]).kill();
+    place.ok(&["rollback", "--all"]);
+    assert_eq!(all(&place), thrice(&v1));
+}
+
+#[test]
 fn killed_between_a_new_link_and_its_rename_nothing_stays_beside_it() {
     let place = Place::three("");
     place.ok(&["deploy", "v1", "--all"]);

@@ -2,7 +2,9 @@
 //!
 //! Owns: the reasons to keep. Must not: kill the tool; `crash` does.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
@@ -99,9 +101,67 @@ fn a_release_on_the_way_to_another_stays() {
     symlink(v1.join("hop"), place.at("hop")).unwrap();
     fs::remove_file(place.at("www/a")).unwrap();
     symlink("../hop", place.at("www/a")).unwrap();
-    place.run(&["prune"]).code(1).has("v1-").has("a has just come to need it");
+    place.ok(&["prune", "-n"]).has(&format!("kept {}: live on a", place.release("v1")));
+    place.ok(&["prune"]).has(&format!("kept {}: live on a", place.release("v1")));
     assert!(place.at("www/a/index.php").exists());
     assert!(place.leftovers().is_empty());
+}
+
+#[test]
+fn a_link_that_left_the_configuration_keeps_its_release() {
+    let rules = "prune_after = \"0s\"\nkeep = 0";
+    let place = Place::new("a = \"ROOT/www/a\"\nb = \"ROOT/sites/b\"", rules);
+    fs::create_dir(place.at("sites")).unwrap();
+    place.ok(&["deploy", "v1", "--all"]);
+    place.configure("a = \"ROOT/www/a\"", rules);
+    place.ok(&["deploy", "v2"]);
+    place.ok(&["deploy", "v3"]);
+    let v1 = place.release("v1");
+    assert_eq!(place.leads("sites/b"), Some(v1.clone()));
+    place.ok(&["prune"]).has(&format!("kept {v1}: live on {}", place.at("sites/b").display()));
+    // Not mounted at the moment.
+    fs::rename(place.at("sites"), place.at("away")).unwrap();
+    place.ok(&["prune"]).has(&format!("kept {v1}"));
+    fs::rename(place.at("away"), place.at("sites")).unwrap();
+    assert_eq!(place.leads("sites/b"), Some(v1.clone()));
+    // The site is given up.
+    fs::remove_file(place.at("sites/b")).unwrap();
+    place.ok(&["prune"]).has(&format!("removed {v1}"));
+}
+
+#[test]
+fn a_link_in_a_group_whose_name_is_not_utf8_is_shown_and_keeps_its_release() {
+    let rules = "prune_after = \"0s\"\nkeep = 0";
+    let place = Place::new("a = \"ROOT/www/a\"\nsites = \"ROOT/sites/*\"", rules);
+    fs::create_dir(place.at("sites")).unwrap();
+    place.ok(&["deploy", "v1", "--all"]);
+    let odd = place.at("sites").join(OsStr::from_bytes(b"caf\xe9"));
+    symlink(place.at("releases").join(place.release("v1")), &odd).unwrap();
+    place.ok(&["deploy", "v2", "--all"]);
+    place.ok(&["deploy", "v3", "--all"]);
+    assert!(odd.join("index.php").exists());
+    place.ok(&["prune"]).has(&format!("kept {}: live on", place.release("v1")));
+    place.ok(&["status"]).has("its name is not UTF-8");
+    assert!(place.status()["ignored"][0]["path"].as_str().unwrap().contains("sites/caf"));
+}
+
+#[test]
+fn a_directory_that_holds_what_the_configuration_names_is_no_release_to_remove() {
+    let place = Place::new("a = \"ROOT/releases/www/a\"", "prune_after = \"0s\"\nkeep = 0");
+    fs::create_dir(place.at("releases/www")).unwrap();
+    fs::rename(place.at("app"), place.at("releases/app")).unwrap();
+    symlink("releases/app", place.at("app")).unwrap();
+    let text = fs::read_to_string(place.at("realdoc.toml")).unwrap();
+    let shared = format!("[shared]\ndirectory = \"{}\"\npaths = [\"uploads/\"]\n", place.at("releases/data").display());
+    fs::write(place.at("realdoc.toml"), text + &shared).unwrap();
+    place.ok(&["deploy", "v1"]);
+    fs::write(place.at("releases/data/uploads/cat.jpg"), "cat").unwrap();
+    place
+        .ok(&["prune", "--adopted"])
+        .has("kept data: the shared directory is in it")
+        .has("kept app: the repository is in it")
+        .has("kept www: live on a");
+    assert!(place.at("releases/data/uploads/cat.jpg").exists() && place.at("releases/www/a/index.php").exists());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use crate::place::{Place, names, said};
+use crate::place::{Place, REALDOC, names, said};
 
 #[test]
 fn a_release_is_what_is_in_the_tag() {
@@ -213,4 +213,56 @@ fn what_others_put_in_the_way_is_left_alone() {
     fs::create_dir(&path).unwrap();
     place.run(&["stage", "v1"]).code(1).has("in the way");
     assert!(names(&path).is_empty());
+}
+
+#[test]
+fn a_relative_source_works_with_the_configuration_that_is_found_here() {
+    let place = Place::new("", "");
+    let text = fs::read_to_string(place.at("realdoc.toml")).unwrap();
+    let old = format!("source = \"{}\"", place.at("app").display());
+    // With submodules, a repository of realdoc's own fetches from there.
+    fs::write(place.at("realdoc.toml"), text.replace(&old, "source = \"./app\"\nsubmodules = true")).unwrap();
+    place.ok(&["stage", "v1"]);
+    // What realdoc has checked out there is nobody's HEAD.
+    place.run(&["stage", "HEAD"]).code(3);
+}
+
+#[test]
+fn what_is_fetched_is_the_remote_that_branches_are_looked_up_in() {
+    let place = Place::new("", "");
+    place.git(".", &["clone", "--quiet", "app", "clone"]);
+    place.git(".", &["clone", "--quiet", "--bare", "app", "fork"]);
+    place.git("clone", &["remote", "add", "fork", "../fork"]);
+    place.git("clone", &["config", "branch.main.remote", "fork"]);
+    place.commit("v4");
+    let text = fs::read_to_string(place.at("realdoc.toml")).unwrap();
+    fs::write(place.at("realdoc.toml"), text.replace("/app\"", "/clone\"")).unwrap();
+    let commit = place.git("app", &["rev-parse", "v4"]);
+    place.ok(&["stage", "main"]).has(&format!("staged main-{}", &commit[..12]));
+}
+
+#[test]
+fn a_dry_run_finds_no_more_than_the_real_one() {
+    let place = Place::new("", "");
+    let text = fs::read_to_string(place.at("realdoc.toml")).unwrap();
+    let url = format!("source = \"file://{}\"", place.at("app").display());
+    let old = format!("source = \"{}\"", place.at("app").display());
+    fs::write(place.at("realdoc.toml"), text.replace(&old, &url)).unwrap();
+    place.git("app", &["update-ref", "refs/odd/refs/tags/v9", "v1"]);
+    for reference in ["v*", "v9"] {
+        place.run(&["stage", reference, "-n"]).code(3);
+        place.run(&["stage", reference]).code(3);
+    }
+    place.ok(&["stage", "v1", "-n"]).has("would stage v1-");
+}
+
+#[test]
+fn a_umask_that_lets_nobody_read_the_release_is_said() {
+    let place = Place::new("", "");
+    for (umask, warned) in [("077", true), ("027", false), ("022", false)] {
+        let line = format!("umask {umask} && exec \"$0\" stage v1");
+        let said = said(&mut place.command_of("/bin/sh".as_ref(), &["-c", &line, REALDOC]));
+        assert_eq!(said.err.contains("warning: under this umask"), warned, "{umask}: {}", said.err);
+        fs::remove_dir_all(place.at("releases").join(place.release("v1"))).unwrap();
+    }
 }

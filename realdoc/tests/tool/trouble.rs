@@ -143,3 +143,13 @@ fn a_reader_that_goes_away_stops_nothing() {
         assert_eq!(place.leads(link), Some(place.release("v1")));
     }
 }
+
+#[test]
+fn a_result_that_cannot_be_written_is_an_error() {
+    let place = Place::three("");
+    for arguments in [&["status"][..], &["status", "--json"], &["completions", "bash"], &["man"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = place.command(arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    }
+}
