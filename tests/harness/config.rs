@@ -19,6 +19,8 @@ pub struct Config {
     children: Option<Children>,
     more_ports: usize,
     environment: Vec<(String, String)>,
+    under: Vec<String>,
+    grants_nothing: bool,
 }
 
 /// Without these no page is served at all.
@@ -53,6 +55,13 @@ impl Config {
         self
     }
 
+    /// Leaves out the grant for the site's directory: for tests of what `<Directory>` sections say.
+    #[must_use]
+    pub fn grants_nothing(mut self) -> Self {
+        self.grants_nothing = true;
+        self
+    }
+
     /// Another number of children and threads than the MPM's usual one.
     #[must_use]
     pub fn children(mut self, start: usize, threads: usize) -> Self {
@@ -67,6 +76,13 @@ impl Config {
         self
     }
 
+    /// Runs httpd as one process (`-X`) of another program that becomes httpd or starts it: valgrind, `strace -D`.
+    #[must_use]
+    pub fn under(mut self, program: &[&str]) -> Self {
+        self.under = program.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// Listens on that many further ports, `${PORT_2}` being the first of them.
     #[must_use]
     pub fn more_ports(mut self, count: usize) -> Self {
@@ -76,6 +92,10 @@ impl Config {
 
     pub(crate) fn port_count(&self) -> usize {
         1 + self.more_ports
+    }
+
+    pub(crate) fn program(&self) -> &[String] {
+        &self.under
     }
 
     pub(crate) fn variables(&self) -> &[(String, String)] {
@@ -127,6 +147,9 @@ impl Config {
             writeln!(text, "Listen 127.0.0.1:{port}").expect("a String takes all");
         }
         text.push_str(COMMON);
+        if !self.grants_nothing {
+            text.push_str(GRANT);
+        }
         text.push_str(&self.text);
         text
     }
@@ -161,6 +184,9 @@ AddType text/html .html .shtml
 <IfModule mod_cgid.c>
     ScriptSock "${RUN}/cgid.sock"
 </IfModule>
+"#;
+
+const GRANT: &str = r#"
 # One grant for the whole tree: with the module, httpd walks the real path of a file, not the path through the link.
 <Directory "${ROOT}">
     Require all granted

@@ -166,7 +166,9 @@ impl Httpd {
         drop(self);
     }
 
-    fn said(&self) -> String {
+    /// What it printed and logged so far.
+    #[must_use]
+    pub fn said(&self) -> String {
         said(&self.run)
     }
 
@@ -324,6 +326,7 @@ struct Prepared {
     run: PathBuf,
     ports: Vec<u16>,
     environment: Vec<(String, String)>,
+    under: Vec<String>,
 }
 
 impl Prepared {
@@ -335,11 +338,19 @@ impl Prepared {
         let place = Place { root: site.root(), run: &run, ports: &ports };
         let text = config.render(installation, mpm, module, &place);
         fs::write(run.join("httpd.conf"), text)?;
-        Ok(Self { run, ports, environment: config.variables().to_vec() })
+        Ok(Self { run, ports, environment: config.variables().to_vec(), under: config.program().to_vec() })
     }
 
     fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let mut command = Command::new(&Installation::find()?.httpd);
+        let httpd = &Installation::find()?.httpd;
+        let mut command = match self.under.split_first() {
+            None => Command::new(httpd),
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(httpd).arg("-X");
+                command
+            }
+        };
         command.arg("-d").arg(&self.run).arg("-f").arg(self.run.join("httpd.conf")).args(arguments);
         // What is logged before the configuration is read goes to the output, not to the system's log.
         command.args(["-E", "/dev/stderr"]);

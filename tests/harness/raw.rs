@@ -118,3 +118,9 @@ pub fn exchange(port: u16, request: &str) -> RawResponse {
     connection.send(request);
     connection.receive_to_end()
 }
+
+/// Sends one request of this method and path, both as they are, and receives all there is.
+#[must_use]
+pub fn ask(port: u16, method: &str, host: &str, path: &str) -> RawResponse {
+    exchange(port, &format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"))
+}

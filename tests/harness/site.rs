@@ -81,6 +81,12 @@ impl Site {
         fs::write(&path, text).unwrap_or_else(|error| panic!("writing {}: {error}", path.display()));
     }
 
+    /// Writes an executable file, with the directories above it.
+    pub fn write_script(&self, path: &str, text: &str) {
+        self.write(path, text);
+        fs::set_permissions(self.root.join(path), fs::Permissions::from_mode(0o755)).expect("permissions");
+    }
+
     /// Makes a symlink with exactly this text.
     pub fn symlink(&self, path: &str, text: impl AsRef<Path>) {
         let path = self.root.join(path);

@@ -4,11 +4,17 @@
 //!
 //! `cargo test -p realdoc-tests --test server ssi::event` runs one test on one MPM.
 
+mod aliases;
 mod artefact;
+mod computed;
 mod control;
 mod directives;
+mod environment;
+mod equivalence;
+mod examples;
 mod failures;
 mod freshness;
+mod guard;
 mod hosts;
 mod http2;
 mod layouts;
@@ -19,5 +25,7 @@ mod php;
 mod redirects;
 mod refused;
 mod restart;
+mod sections;
 mod ssi;
+mod status;
 mod without_files;

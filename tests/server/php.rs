@@ -18,7 +18,7 @@ fn page() -> Page {
 }
 
 /// The configuration of the MPM's PHP, and the php-fpm if that is what it uses.
-fn php(site: &Site, mpm: Mpm) -> (Config, Option<Fpm>) {
+pub fn php(site: &Site, mpm: Mpm) -> (Config, Option<Fpm>) {
     let config = Config::new("DocumentRoot \"${ROOT}/current/public\"\nDirectoryIndex index.php").modules(&["dir"]);
     if mpm.is_threaded() {
         let fpm = Fpm::start(site, WORKERS).expect("php-fpm");

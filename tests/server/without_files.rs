@@ -23,7 +23,7 @@ const REQUESTS: [(&str, u16); 13] = [
 ];
 
 /// A response with the methods of `Allow`, whose order is httpd's accident, in the order of the alphabet.
-fn comparable(response: &RawResponse) -> RawResponse {
+pub fn comparable(response: &RawResponse) -> RawResponse {
     let in_order = |line: &str| match line.strip_prefix("Allow: ") {
         Some(methods) => {
             let mut methods: Vec<&str> = methods.split(',').collect();

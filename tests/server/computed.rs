@@ -1,0 +1,309 @@
+//! Docroots that exist only at request time: mod_vhost_alias by name and by address, and mod_lua.
+//!
+//! Owns: that they are pinned like any other, one host's never for another, and at no cost for names that lead nowhere.
+//! Must not: test what `Host` headers do without computed docroots (see `hosts`).
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use harness::error_log::{lines_of, pid};
+use harness::process::private_memory;
+use harness::raw::{Raw, ask};
+use harness::release::{PHP_TOKENS, SSI_TOKENS};
+use harness::{Config, FlipMode, Flipper, Httpd, Load, Mpm, Page, Site, flipper, on_each_mpm, page};
+
+use crate::memory::children;
+
+/// The host that a [`Load`] asks: the address is its name.
+const HOST: &str = "127.0.0.1";
+
+/// A link for that host to the releases of the site, and none of the name `current`.
+fn hosted(at: &str, fill: impl Fn(&harness::Release)) -> Site {
+    let site = Site::new();
+    for number in 0..flipper::RELEASES {
+        fill(&site.release(number));
+    }
+    site.symlink(&format!("{at}/{HOST}/current"), site.release_directory(0));
+    site
+}
+
+fn rotate(site: &Site, at: &str) -> Flipper {
+    let targets: Vec<PathBuf> = (0..flipper::RELEASES).map(|number| site.release_directory(number)).collect();
+    Flipper::rotate(site.root().join(at).join(HOST).join("current"), targets, FlipMode::Rename)
+}
+
+fn pages() -> Vec<Page> {
+    ["/page.shtml", "/docs/page.shtml"].iter().map(|path| Page::new(path, SSI_TOKENS)).collect()
+}
+
+fn ssi_site(at: &str) -> Site {
+    hosted(at, |release| {
+        release.ssi_page("public", "page.shtml");
+        release.ssi_page("public", "docs/page.shtml");
+    })
+}
+
+/// Hooks of mod_lua that set the docroot, at two times in the life of a request.
+fn lua(site: &Site) {
+    let docroot = site.root().join("hosts").join(HOST).join("current/public");
+    let plain = site.root().join("plain");
+    site.write(
+        "hooks.lua",
+        &format!(
+            "require 'apache2'\nlocal docroot, plain = '{}', '{}'\n\
+             function translate(r)\n  r:set_document_root(docroot)\n  return apache2.DECLINED\nend\n\
+             function map(r)\n  r:set_document_root(docroot)\n  if r.filename:find(plain, 1, true) == 1 then\n    \
+             r.filename = docroot .. r.filename:sub(#plain + 1)\n  end\n  return apache2.DECLINED\nend\n",
+            docroot.display(),
+            plain.display(),
+        ),
+    );
+}
+
+/// One port for each way to compute a docroot.
+const WAYS: &str = r#"
+    UseCanonicalName Off
+    DocumentRoot "${ROOT}/plain"
+    VirtualDocumentRoot "${ROOT}/hosts/%0/current/public"
+    <VirtualHost 127.0.0.1:${PORT_2}>
+        ServerName localhost
+        DocumentRoot "${ROOT}/plain"
+        VirtualDocumentRootIP "${ROOT}/hosts/%0/current/public"
+    </VirtualHost>
+    <VirtualHost 127.0.0.1:${PORT_3}>
+        ServerName localhost
+        DocumentRoot "${ROOT}/plain"
+        VirtualDocumentRoot none
+        LuaHookTranslateName "${ROOT}/hooks.lua" translate
+    </VirtualHost>
+    <VirtualHost 127.0.0.1:${PORT_4}>
+        ServerName localhost
+        DocumentRoot "${ROOT}/plain"
+        VirtualDocumentRoot none
+        LuaHookMapToStorage "${ROOT}/hooks.lua" map
+    </VirtualHost>
+"#;
+
+fn every_way_under_flips(mpm: Mpm) {
+    let site = ssi_site("hosts");
+    site.directory("plain");
+    lua(&site);
+    let config = Config::new(WAYS).modules(&["include", "vhost_alias", "lua"]).more_ports(3);
+    let httpd = Httpd::start(&site, mpm, &config);
+    let flipper = rotate(&site, "hosts");
+    for port in httpd.ports() {
+        let load = Load::new(&pages()).lasts(Duration::from_millis(700));
+        load.run(&format!("http://127.0.0.1:{port}"), &flipper).assert_whole_and_fresh();
+    }
+}
+
+/// A page of parts that are files and parts that are made by scripts, and how many tokens it shows.
+const SCRIPTED: (&str, usize) = ("/scripted.shtml", 12);
+
+fn scripted_page(release: &harness::Release) {
+    let (number, token) = (release.number(), release.token());
+    let mut page = String::new();
+    for part in 0..SCRIPTED.1 {
+        match part % 6 {
+            0 => page.push_str(&format!("<!--#include virtual=\"/cgi-bin/script-{number}\" -->\n")),
+            _ => page.push_str(&format!("<!--#include virtual=\"/part-{number}.html\" -->\n")),
+        }
+    }
+    release.write(&format!("public{}", SCRIPTED.0), &format!("{page}{}\n", page::END));
+    release.write(&format!("public/part-{number}.html"), &token);
+    release.write_script(
+        &format!("cgi-bin/script-{number}"),
+        &format!("#!/bin/sh\nprintf 'Content-Type: text/html\\n\\n{token}'\n"),
+    );
+}
+
+/// The server's own docroot lies behind the same link as the computed ones, `www -> data/www`.
+fn behind_a_shared_link(mpm: Mpm) {
+    let site = ssi_site("data/www");
+    for number in 0..flipper::RELEASES {
+        scripted_page(&site.release(number));
+    }
+    site.symlink("www", "data/www");
+    site.write("data/www/html/index.html", "the server's own");
+    let config = Config::new(
+        r#"
+        UseCanonicalName Off
+        DocumentRoot "${ROOT}/www/html"
+        VirtualDocumentRoot "${ROOT}/www/%0/current/public"
+        VirtualScriptAlias "${ROOT}/www/%0/current/cgi-bin"
+        "#,
+    )
+    .modules(&["include", "vhost_alias", if mpm.is_threaded() { "cgid" } else { "cgi" }]);
+    let httpd = Httpd::start(&site, mpm, &config);
+    let flipper = rotate(&site, "data/www");
+    let pages = [pages(), vec![Page::new(SCRIPTED.0, SCRIPTED.1)]].concat();
+    Load::new(&pages).run(&httpd.url(""), &flipper).assert_whole_and_fresh();
+}
+
+fn php_under_flips(mpm: Mpm) {
+    let site = hosted("hosts", |release| release.php_page("public", "index.php"));
+    // What the PHP configuration takes as the docroot.
+    site.symlink("current", site.release_directory(0));
+    let (config, _fpm) = crate::php::php(&site, mpm);
+    let config = config
+        .text("UseCanonicalName Off\nVirtualDocumentRoot \"${ROOT}/hosts/%0/current/public\"")
+        .modules(&["vhost_alias"]);
+    let httpd = Httpd::start(&site, mpm, &config);
+    let flipper = rotate(&site, "hosts");
+    let pages = [Page::new("/index.php", PHP_TOKENS), Page::new("/", PHP_TOKENS)];
+    Load::new(&pages).run(&httpd.url(""), &flipper).assert_whole_and_fresh();
+}
+
+on_each_mpm!(every_way, every_way_under_flips);
+on_each_mpm!(shared_link, behind_a_shared_link);
+on_each_mpm!(php, php_under_flips);
+
+/// What a page of host `name` is, in a site of several hosts.
+const SHOW: &str = "[<!--#echo var=\"DOCUMENT_ROOT\" -->][<!--#echo var=\"SCRIPT_FILENAME\" -->]\
+     [<!--#echo var=\"REALDOC_DOCUMENT_ROOT\" -->][<!--#echo var=\"REALDOC_RELEASE\" -->]";
+
+/// Hosts `a` and `b` with two releases each, `evil` and `worse` that lead outside, all behind `www -> data/www`.
+fn three_hosts() -> Site {
+    let site = Site::new();
+    for host in ["a", "b"] {
+        for release in ["one", "two"] {
+            site.write(&format!("data/www/{host}/releases/{release}/show.shtml"), SHOW);
+        }
+        site.symlink(&format!("data/www/{host}/current"), "releases/one");
+    }
+    site.write("outside/show.shtml", "SECRET");
+    site.write("outside/index.html", "SECRET");
+    for host in ["evil", "worse"] {
+        site.symlink(&format!("data/www/{host}/current"), "../../../outside");
+    }
+    site.symlink("www", "data/www");
+    site.write("data/www/html/show.shtml", "the server's own");
+    site
+}
+
+fn shown(site: &Site, host: &str, release: &str) -> String {
+    let root = site.root().display();
+    let directory = format!("{root}/data/www/{host}/releases/{release}");
+    format!("[{directory}][{directory}/show.shtml][{root}/www/{host}/current][{release}]")
+}
+
+fn refused_hosts(mpm: Mpm) {
+    // The server's docroot behind the shared link, one that is refused itself, and one that is not there.
+    for docroot in ["www/html", "www/worse/current", "plain"] {
+        let site = three_hosts();
+        site.directory("plain");
+        let config = Config::new(&format!("DocumentRoot \"${{ROOT}}/{docroot}\""))
+            .text(
+                r#"
+                UseCanonicalName Off
+                VirtualDocumentRoot "${ROOT}/www/%0/current"
+                RealdocReleases "${ROOT}/data/www/*/releases/*"
+                "#,
+            )
+            .modules(&["dir", "include", "vhost_alias"]);
+        let httpd = Httpd::start(&site, mpm, &config);
+        if docroot == "plain" {
+            std::fs::remove_dir(site.root().join("plain")).expect("removing the server's docroot");
+        }
+        for round in ["one", "two"] {
+            for host in ["a", "b"] {
+                let response = ask(httpd.port(), "GET", host, "/show.shtml");
+                assert_eq!(
+                    (response.status(), response.body.as_str()),
+                    (200, shown(&site, host, round).as_str()),
+                    "{docroot}"
+                );
+            }
+            for path in
+                ["/show.shtml", "/", "/index.html", "//index.html", "/x/../index.html", "/%69ndex.html", "/absent"]
+            {
+                for method in ["GET", "HEAD"] {
+                    let response = ask(httpd.port(), method, "evil", path);
+                    assert_eq!(response.status(), 503, "{docroot}: {method} {path}: {response:?}");
+                    let all = format!("{response:?}");
+                    assert!(!all.contains("SECRET") && !all.contains("ETag"), "{docroot}: {path}: {all}");
+                }
+            }
+            let absent = ask(httpd.port(), "GET", "absent", "/show.shtml");
+            assert_eq!(absent.status(), 404, "{docroot}: {absent:?}");
+            for host in ["a", "b"] {
+                let link = site.root().join("data/www").join(host).join("current");
+                docroot::flip(&link, "releases/two".as_ref()).expect("a flip");
+            }
+        }
+        let log = httpd.error_log();
+        let of_evil = lines_of(&log, "realdoc:error").into_iter().filter(|line| line.contains("/www/evil/current:"));
+        let pids: Vec<Option<u32>> = of_evil.map(pid).collect();
+        let processes: BTreeSet<Option<u32>> = pids.iter().copied().collect();
+        assert!(!pids.is_empty() && pids.len() == processes.len(), "{docroot}: one line a process:\n{log}");
+        httpd.expect_error("[realdoc:error]");
+    }
+}
+
+on_each_mpm!(refused, refused_hosts);
+
+const CONNECTIONS: usize = 4;
+const PIPELINED: usize = 50;
+
+/// Sends that many distinct host names that lead nowhere, over a few connections.
+fn send_names(httpd: &Httpd, prefix: &str, count: usize) {
+    thread::scope(|scope| {
+        for connection in 0..CONNECTIONS {
+            scope.spawn(move || {
+                let own: Vec<usize> = (0..count).filter(|number| number % CONNECTIONS == connection).collect();
+                let mut raw = Raw::connect(httpd.port());
+                for batch in own.chunks(PIPELINED) {
+                    let mut requests = String::new();
+                    for number in batch {
+                        let padding = "x".repeat(number % 50);
+                        write!(requests, "GET /absent.html HTTP/1.1\r\nHost: {prefix}-{padding}-{number}.test\r\n\r\n")
+                            .expect("a String takes all");
+                    }
+                    raw.send(&requests);
+                    for _ in batch {
+                        let response = raw.receive();
+                        assert_eq!(response.status(), 404, "{response:?}");
+                    }
+                }
+            });
+        }
+    });
+}
+
+fn names_that_lead_nowhere(mpm: Mpm) {
+    const GROWTH: u64 = 2 * 1024 * 1024;
+    let site = three_hosts();
+    let config = Config::new(
+        r#"
+        UseCanonicalName Off
+        DocumentRoot "${ROOT}/data/www/html"
+        VirtualDocumentRoot "${ROOT}/www/%0/current"
+        # What a client sees of an error is always as long.
+        ErrorDocument 404 none
+        "#,
+    )
+    .modules(&["include", "vhost_alias"])
+    .children(children(mpm), 16);
+    let httpd = Httpd::start(&site, mpm, &config);
+    let memory = || httpd.all_children(children(mpm)).into_iter().map(|pid| (pid, private_memory(pid).unwrap_or(0)));
+    send_names(&httpd, "warm-up", 2_000);
+    let before: Vec<(u32, u64)> = memory().collect();
+    let log_before = httpd.error_log().lines().count();
+    send_names(&httpd, "name", 20_000);
+    let after: Vec<(u32, u64)> = memory().collect();
+    println!("{before:?} to {after:?}");
+    for ((pid, before), (after_pid, after)) in before.iter().zip(&after) {
+        assert_eq!(pid, after_pid, "the children are the same");
+        assert!(after.saturating_sub(*before) < GROWTH, "child {pid} grew from {before} to {after}");
+    }
+    let lines = httpd.error_log().lines().count() - log_before;
+    assert!(lines < 20, "{lines} log lines for 20,000 names:\n{}", httpd.error_log());
+    let response = ask(httpd.port(), "GET", "a", "/show.shtml");
+    assert_eq!(response.body, shown(&site, "a", "one"), "a host that is there");
+    assert!(page::tokens(&response.body).is_empty());
+}
+
+on_each_mpm!(absent_names, names_that_lead_nowhere);

@@ -1,0 +1,435 @@
+//! Which `<Directory>` sections follow a link, and what is said of those that cannot.
+//!
+//! Owns: warnings at start-up and by `-t`, the table of `DUMP_REALDOC`, and sections for links that are not yet what
+//! they will be. Must not: compare whole sites (see `equivalence`) or test refused targets (see `guard`).
+
+use std::fs;
+use std::path::Path;
+
+use harness::raw::ask;
+use harness::{Config, Httpd, Mpm, Site, on_each_mpm};
+
+fn site() -> Site {
+    Site::with_releases(2, |release| {
+        release.write("public/page.html", &format!("release {}", release.number()));
+        release.write("public/private/page.html", "private");
+        release.write("static/page.html", "static");
+    })
+}
+
+const RELEASES: &str = "RealdocReleases \"${ROOT}/releases/*\"\n";
+const DOCROOT: &str = "DocumentRoot \"${ROOT}/current/public\"\n";
+const NOTHING: &str = "<Directory \"/\">\nRequire all denied\nOptions FollowSymLinks\n</Directory>\n";
+const GRANT: &str = "<Directory \"${ROOT}/current/public\">\nRequire all granted\n</Directory>\n";
+
+fn config(text: &str) -> Config {
+    Config::new(NOTHING)
+        .text(text)
+        .modules(&["alias", "authz_host", "dir", "headers", "rewrite", "vhost_alias"])
+        .grants_nothing()
+}
+
+/// The module's warnings in a text that httpd has printed or logged.
+fn warnings(text: &str) -> Vec<String> {
+    text.lines().filter(|line| line.contains("[realdoc:warn]")).map(str::to_owned).collect()
+}
+
+/// The line of a configuration file that a warning names as `file:line`.
+fn line_named(warning: &str) -> String {
+    let (_, place) =
+        warning.rsplit_once(" at ").and_then(|(_, rest)| Some(((), rest.split_once(": ")?.0))).expect("a place");
+    let (file, number) = place.rsplit_once(':').expect("file:line");
+    let text = fs::read_to_string(Path::new(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let number: usize = number.parse().unwrap_or_else(|_| panic!("no line number in {place:?}"));
+    text.lines().nth(number - 1).expect("a line of that number").to_owned()
+}
+
+/// Asserts that `-t` and a start warn of exactly these: the line that the warning names holds the first text, and the
+/// warning itself all the others.
+fn warns(text: &str, expected: &[(&str, &[&str])]) {
+    let site = site();
+    site.symlink("www", "data/www");
+    site.directory("data/www/a");
+    let config = config(text);
+    let tested = Httpd::ask(&site, Mpm::Event, &config, &["-t"]);
+    assert!(tested.contains("Syntax OK"), "{tested}");
+    let httpd = Httpd::start(&site, Mpm::Event, &config);
+    let mut started = warnings(&httpd.said());
+    // httpd reads its configuration twice when it starts.
+    let unstamped = |line: &String| line.split_once("[realdoc:warn]").map(|(_, rest)| tail(rest)).unwrap_or_default();
+    started.sort_by_key(unstamped);
+    started.dedup_by_key(|line| unstamped(line));
+    for (how, said) in [("-t", warnings(&tested)), ("start", started)] {
+        assert_eq!(said.len(), expected.len(), "{how}: {said:#?}\nof {text}");
+        for (section, words) in expected {
+            let found = said.iter().find(|line| line_named(line).contains(section));
+            let line = found.unwrap_or_else(|| panic!("{how}: no warning of {section:?} in {said:#?}"));
+            for word in *words {
+                assert!(line.contains(word), "{how}: no {word:?} in {line}");
+            }
+        }
+    }
+}
+
+/// A line without its process and thread.
+fn tail(line: &str) -> String {
+    line.rsplit_once("] ").map_or(line, |(_, rest)| rest).to_owned()
+}
+
+#[test]
+fn what_follows_is_not_warned_of() {
+    warns(
+        &format!("{RELEASES}{DOCROOT}{GRANT}<Directory \"${{ROOT}}/current2\">\nRequire all denied\n</Directory>"),
+        &[],
+    );
+    warns(
+        &format!(
+            "{RELEASES}{DOCROOT}{GRANT}<DirectoryMatch \"^/srv/elsewhere\">\nRequire all denied\n</DirectoryMatch>\n\
+             <Directory \"${{ROOT}}\">\nRequire all denied\n</Directory>"
+        ),
+        &[],
+    );
+}
+
+#[test]
+fn regular_expressions() {
+    for section in [
+        r#"<DirectoryMatch "^${ROOT}/[^/]+/current/public/private">"#,
+        r#"<DirectoryMatch "/current/">"#,
+        r#"<Directory ~ "/current/public/p">"#,
+    ] {
+        for releases in ["", RELEASES] {
+            // What is granted above the link goes on to apply, so the only warning is that of the expression.
+            let text = format!(
+                "{releases}{DOCROOT}<Directory \"${{ROOT}}\">\nRequire all granted\n</Directory>\n\
+                 {section}\nRequire all denied\n</Directory{}>",
+                if section.contains("Match") { "Match" } else { "" }
+            );
+            warns(&text, &[(section, &["regular expression", "current", "releases' own paths"])]);
+        }
+    }
+}
+
+#[test]
+fn sections_without_releases() {
+    for section in [
+        r#"<Directory "${ROOT}/current/public/private">"#,
+        r#"<Directory "${ROOT}//current/public/private/">"#,
+        r#"<Directory "${ROOT}/*/public/private">"#,
+        r#"<Directory "${ROOT}/curren[t]">"#,
+        r#"<Directory "${ROOT}/c?rrent/*/private">"#,
+    ] {
+        let text = format!(
+            "{DOCROOT}<Directory \"${{ROOT}}\">\nRequire all granted\n</Directory>\n{section}\nRequire all denied\n</Directory>"
+        );
+        warns(&text, &[(section, &["no longer applies", "set RealdocReleases", "current"])]);
+    }
+    // Above an earlier link that leads away, too.
+    let section = "<Directory \"${ROOT}/www/a\">";
+    let text = format!("DocumentRoot \"${{ROOT}}/www/a\"\n{section}\nRequire all granted\n</Directory>");
+    warns(&text, &[(section, &["no longer applies", "set RealdocReleases", "/www"])]);
+}
+
+#[test]
+fn rewrite_rules_in_a_section() {
+    let section = "<Directory \"${ROOT}/current/public/private\">";
+    warns(
+        &format!("{RELEASES}{DOCROOT}{GRANT}{section}\nRewriteEngine On\nRewriteRule ^a$ b\n</Directory>"),
+        &[(section, &["mod_rewrite", ".htaccess", "virtual host"])],
+    );
+}
+
+#[test]
+fn a_denial_above_the_releases() {
+    let section = "<Directory \"${ROOT}/releases\">";
+    for denial in ["Require ip 10.9.9.9", "Require all denied"] {
+        warns(
+            &format!(
+                "{RELEASES}{DOCROOT}{GRANT}Alias /archive \"${{ROOT}}/releases\"\n{section}\n{denial}\n</Directory>"
+            ),
+            &[(section, &["releases", "later"])],
+        );
+    }
+    // One that grants takes nothing back.
+    warns(&format!("{RELEASES}{DOCROOT}{GRANT}{section}\nOptions FollowSymLinks\n</Directory>"), &[]);
+}
+
+#[test]
+fn computed_docroots() {
+    let section = "<Directory \"${ROOT}/hosts/*/current/private\">";
+    for releases in ["", "RealdocReleases \"${ROOT}/hosts/*/releases/*\"\n"] {
+        let text = format!(
+            "{releases}DocumentRoot \"${{ROOT}}/data\"\nVirtualDocumentRoot \"${{ROOT}}/hosts/%0/current\"\n\
+             <Directory \"${{ROOT}}/hosts\">\nRequire all granted\n</Directory>\n{section}\nRequire all denied\n</Directory>"
+        );
+        warns(&text, &[(section, &["VirtualDocumentRoot", "releases' own paths"])]);
+    }
+}
+
+#[test]
+fn another_hosts_lack_of_releases() {
+    // The same docroot with and without: only sections that stand in the second host would be without effect there.
+    let hosts = |in_second: &str| {
+        format!(
+            "<VirtualHost 127.0.0.1:${{PORT}}>\nServerName a.test\n{DOCROOT}{RELEASES}{GRANT}</VirtualHost>\n\
+             <VirtualHost 127.0.0.1:${{PORT}}>\nServerName b.test\n{DOCROOT}{in_second}</VirtualHost>\n"
+        )
+    };
+    warns(&hosts(""), &[]);
+    let section = "<Directory \"${ROOT}/current/public/private\">";
+    warns(
+        &hosts(&format!("{section}\nRequire all denied\n</Directory>\n")),
+        &[(section, &["no longer applies", "set RealdocReleases"])],
+    );
+}
+
+#[test]
+fn the_table_of_docroots() {
+    let site = site();
+    site.symlink("www", "data/www");
+    site.symlink("data/www/current", site.release_directory(1));
+    site.symlink("gone", "nowhere");
+    let text = config(&format!(
+        "{DOCROOT}{RELEASES}{GRANT}\
+         <VirtualHost 127.0.0.1:${{PORT}}>\nServerName chain.test\nDocumentRoot \"${{ROOT}}/www/current/public\"\n\
+         RealdocReleases \"${{ROOT}}/releases/*\" \"${{ROOT}}/data/www\"\n\
+         <Directory \"${{ROOT}}/www/current/public/private\">\nRequire all denied\n</Directory>\n</VirtualHost>\n\
+         <VirtualHost 127.0.0.1:${{PORT}}>\nServerName text.test\n{DOCROOT}UseReadlink On\n</VirtualHost>\n\
+         <VirtualHost 127.0.0.1:${{PORT}}>\nServerName from.test\n{DOCROOT}UseReadlink \"${{ROOT}}\"\n</VirtualHost>\n\
+         <VirtualHost 127.0.0.1:${{PORT}}>\nServerName off.test\n{DOCROOT}Realdoc Off\n</VirtualHost>\n\
+         <VirtualHost 127.0.0.1:${{PORT}}>\nServerName away.test\n{DOCROOT}RealdocReleases /srv/releases/*\n</VirtualHost>"
+    ));
+    let table = Httpd::ask(&site, Mpm::Event, &text, &["-t", "-DDUMP_REALDOC"]);
+    let root = site.root().display();
+    // Each server's own part of the table.
+    let part = |name: &str| {
+        let from = table.lines().skip_while(|line| !line.starts_with(name));
+        let own: Vec<&str> =
+            from.clone().take(1).chain(from.skip(1).take_while(|line| line.starts_with(' '))).collect();
+        own.join("\n")
+    };
+    let main = [
+        format!("docroot: {root}/current/public"),
+        "mode: realpath".to_owned(),
+        format!("link: {root}/current -> {root}/releases/0"),
+        format!("resolved: {root}/releases/0/public"),
+        format!("follows: <Directory {root}/current/public> at {root}/releases/*/public"),
+    ];
+    let chain = [
+        format!("docroot: {root}/www/current/public"),
+        format!("link: {root}/www -> {root}/data/www"),
+        format!("link: {root}/data/www/current -> {root}/releases/1"),
+        format!("resolved: {root}/releases/1/public"),
+        format!("{root}/releases/*/public/private"),
+    ];
+    let text_mode = ["mode: readlink".to_owned(), format!("link: {root}/current -> {root}/releases/0")];
+    let from_mode = [format!("mode: readlink from {root}")];
+    let off = ["Realdoc Off".to_owned()];
+    let away = ["refused: ".to_owned(), "is outside RealdocReleases".to_owned()];
+    let expected: [(&str, &[String]); 6] = [
+        ("localhost", &main),
+        ("chain.test", &chain),
+        ("text.test", &text_mode),
+        ("from.test", &from_mode),
+        ("off.test", &off),
+        ("away.test", &away),
+    ];
+    for (name, words) in expected {
+        let part = part(name);
+        for word in words {
+            assert!(part.contains(word), "{name}: no {word:?} in {part:?} of\n{table}");
+        }
+        if name != "localhost" {
+            // A virtual host's place is where it begins.
+            let place = part.lines().next().and_then(|line| line.split_once('(')?.1.strip_suffix(')'));
+            let (file, number) = place.and_then(|place| place.rsplit_once(':')).unwrap_or_else(|| panic!("{part}"));
+            let file = fs::read_to_string(file).expect("the configuration file");
+            let line = file.lines().nth(number.parse::<usize>().expect("a number") - 1);
+            assert!(line.is_some_and(|line| line.starts_with("<VirtualHost")), "{part}: {line:?}");
+        }
+    }
+}
+
+/// A link that leads elsewhere when httpd starts, and is put right later, without a restart.
+fn repaired_later(mpm: Mpm) {
+    let site = site();
+    site.write("outside/public/page.html", "SECRET");
+    site.write("outside/page.html", "SECRET");
+    docroot::flip(&site.link(), "outside".as_ref()).expect("a flip");
+    let httpd = Httpd::start(
+        &site,
+        mpm,
+        &config(&format!(
+            "{RELEASES}{DOCROOT}{GRANT}Alias /outside \"${{ROOT}}/outside\"\nAlias /archive \"${{ROOT}}/releases\"\n\
+             <Directory \"${{ROOT}}/current/public/private\">\nRequire all denied\n</Directory>"
+        )),
+    );
+    for text in ["[realdoc:error]", "AH01630"] {
+        httpd.expect_error(text);
+    }
+    let get = |path: &str| {
+        let response = ask(httpd.port(), "GET", "localhost", path);
+        assert!(!response.body.contains("SECRET"), "{path}: {response:?}");
+        response.status()
+    };
+    assert_eq!(get("/page.html"), 503);
+    // The sections for the link grant nothing to where it happens to lead.
+    for path in ["/outside/page.html", "/outside/public/page.html", "/outside/"] {
+        assert_eq!(get(path), 403, "{path}");
+    }
+    site.flip(1);
+    for (path, status) in [
+        ("/page.html", 200),
+        ("/private/page.html", 403),
+        ("/archive/1/public/page.html", 200),
+        ("/archive/1/public/private/page.html", 403),
+        ("/archive/1/static/page.html", 403),
+        ("/outside/page.html", 403),
+        ("/outside/public/page.html", 403),
+    ] {
+        assert_eq!(get(path), status, "repaired: {path}");
+    }
+}
+
+/// A section that is stated for the real path wins over one that follows the link.
+fn stated_for_the_real_path(mpm: Mpm) {
+    let site = site();
+    let section = |path: &str, what: &str| format!("<Directory \"${{ROOT}}/{path}\">\n{what}\n</Directory>\n");
+    let text = format!(
+        "{}{RELEASES}{DOCROOT}{GRANT}{}",
+        section("releases/*/public", "Header set X-Section real\nOptions None"),
+        section("current/public", "Header set X-Section link"),
+    );
+    let httpd = Httpd::start(&site, mpm, &config(&text));
+    for _ in 0..2 {
+        let response = ask(httpd.port(), "GET", "localhost", "/page.html");
+        assert_eq!(response.status(), 200, "{response:?}");
+        assert!(response.head.contains("X-Section: real"), "{response:?}");
+        httpd.graceful_restart();
+    }
+}
+
+/// Sections of the main server follow the links of virtual hosts, wherever `RealdocReleases` stands, and grant nothing
+/// beyond.
+fn between_servers(mpm: Mpm) {
+    let denied = "<Directory \"${ROOT}/current/public/private\">\nRequire all denied\n</Directory>\n";
+    let archive = "Alias /archive \"${ROOT}/releases\"\n";
+    for (main, host) in [
+        (format!("{GRANT}{denied}"), RELEASES.to_owned()),
+        (RELEASES.to_owned(), format!("{GRANT}{denied}")),
+        (format!("{RELEASES}{GRANT}"), denied.to_owned()),
+    ] {
+        let site = site();
+        site.write("plain/page.html", "plain");
+        let text = format!(
+            "DocumentRoot \"${{ROOT}}/plain\"\n{archive}{main}<VirtualHost 127.0.0.1:${{PORT_2}}>\nServerName host.test\n\
+             {DOCROOT}{host}</VirtualHost>"
+        );
+        let httpd = Httpd::start(&site, mpm, &config(&text).more_ports(1));
+        httpd.expect_error("AH01630");
+        let [main, host] = httpd.ports() else { panic!("two ports") };
+        for (port, path, status) in [
+            (host, "/page.html", 200),
+            (host, "/private/page.html", 403),
+            (host, "/archive/1/static/page.html", 403),
+            (host, "/archive/1/public/private/page.html", 403),
+            (main, "/page.html", 403),
+            (main, "/archive/1/public/page.html", 403),
+            (main, "/archive/1/public/private/page.html", 403),
+        ] {
+            let response = ask(*port, "GET", "localhost", path);
+            assert_eq!(response.status(), status, "{text}: port {port} {path}: {response:?}");
+        }
+    }
+}
+
+/// A docroot that is not there has no link that a section could follow: the default docroot of a server that needs
+/// none, for one, below a directory that the distribution grants to all.
+#[test]
+fn a_docroot_that_is_not_there() {
+    let site = site();
+    let computed = "<VirtualHost 127.0.0.1:${PORT}>\nServerName host.test\n\
+        VirtualDocumentRoot \"${ROOT}/hosts/%0/current\"\n</VirtualHost>\n";
+    site.directory("there");
+    for above in ["there", "www", "www/html"] {
+        for docroot in ["there/html", "www/html"] {
+            let text = config(&format!(
+                "{RELEASES}DocumentRoot \"${{ROOT}}/{docroot}\"\n\
+                 <Directory \"${{ROOT}}/{above}\">\nRequire all granted\n</Directory>\n{computed}"
+            ));
+            // httpd itself checks only docroots that are stated, and not with `-T`.
+            let table = Httpd::ask(&site, Mpm::Event, &text, &["-t", "-T", "-DDUMP_REALDOC"]);
+            assert!(table.contains(&format!("/{docroot}\n")), "{table}");
+            assert!(!table.contains("follows:"), "<Directory {above}> grants the releases to all:\n{table}");
+        }
+    }
+}
+
+/// `RealdocReleases` is inherited, replaced, or set back.
+fn releases_in_hosts(mpm: Mpm) {
+    let site = site();
+    site.write("outside/public/page.html", "outside");
+    let host = |name: &str, directives: &str| {
+        format!("<VirtualHost 127.0.0.1:${{PORT}}>\nServerName {name}.test\n{directives}</VirtualHost>\n")
+    };
+    let elsewhere = "DocumentRoot \"${ROOT}/elsewhere/public\"\n";
+    site.symlink("elsewhere", "outside");
+    let text = format!(
+        "{RELEASES}{}{}{}{}",
+        host("inherits", elsewhere),
+        host("replaces", &format!("{elsewhere}RealdocReleases \"${{ROOT}}/outside\"\n")),
+        host("off", &format!("{elsewhere}RealdocReleases Off\n")),
+        host("lower-case", &format!("{elsewhere}realdocreleases off\n")),
+    );
+    let httpd = Httpd::start(&site, mpm, &Config::new(&text));
+    httpd.expect_error("[realdoc:error]");
+    for (name, status) in [("inherits", 503), ("replaces", 200), ("off", 200), ("lower-case", 200)] {
+        let response = ask(httpd.port(), "GET", &format!("{name}.test"), "/page.html");
+        assert_eq!(response.status(), status, "{name}: {response:?}");
+    }
+}
+
+on_each_mpm!(repaired, repaired_later, prefork, event);
+on_each_mpm!(real_path_wins, stated_for_the_real_path, prefork, event);
+on_each_mpm!(main_server_and_hosts, between_servers, event);
+on_each_mpm!(inheritance, releases_in_hosts, worker);
+
+#[test]
+fn bad_releases() {
+    let site = site();
+    let refuses = |directive: &str, words: &[&str]| {
+        let refusal = Httpd::config_error(&site, Mpm::Event, &config(&format!("{DOCROOT}{directive}")));
+        for (status, output) in
+            [(refusal.test_status, &refusal.test_output), (refusal.start_status, &refusal.start_output)]
+        {
+            assert_eq!(status, Some(1), "{directive}: {output}");
+            for word in ["RealdocReleases"].iter().chain(words) {
+                assert!(output.contains(word), "{directive}: no {word:?} in {output}");
+            }
+        }
+    };
+    for (arguments, value) in [
+        ("releases/*", "releases/*"),
+        ("./releases", "./releases"),
+        ("/srv/app/[z", "/srv/app/[z"),
+        ("/srv/../etc", "/srv/../etc"),
+        ("/srv/app/..", "/srv/app/.."),
+        ("/", "/"),
+        ("/srv/A srv/B", "srv/B"),
+        ("/srv/A \"\"", ""),
+        ("\"\" /srv/A", ""),
+        ("\"\"", ""),
+        ("", ""),
+        ("/srv/A Off", "Off"),
+        ("On", "On"),
+    ] {
+        refuses(&format!("RealdocReleases {arguments}"), &[&format!("'{value}'"), "absolute paths"]);
+    }
+    for section in ["Directory \"/\"", "Location \"/\"", "Files \"*\""] {
+        let (word, _) = section.split_once(' ').expect("two words");
+        refuses(
+            &format!("<{section}>\nRealdocReleases /srv/releases/*\n</{word}>"),
+            &["'/srv/releases/*'", "server config", "virtual host"],
+        );
+    }
+}
