@@ -2,12 +2,16 @@
 //!
 //! Owns: what a newcomer sees. Must not: know how servers start and responses are judged; that is the harness.
 
+mod deploy;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
 use harness::release::{PHP_TOKENS, SSI_TOKENS};
-use harness::{Config, FlipMode, Flipper, Fpm, Httpd, Load, Module, Mpm, Page, Site, Tally, Verdict, installation};
+use harness::{
+    Config, FlipMode, Flipper, Fpm, Httpd, Load, Module, Mpm, Page, Site, Tally, Tool, Verdict, installation,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 
 const RELEASES: usize = 2;
@@ -32,8 +36,9 @@ struct Row {
 fn main() -> Result<ExitCode> {
     println!("A deploy flips a symlink, current -> releases/1, while requests are being served.");
     println!("Here it flips every 3 ms between two releases, under a load of 8 connections.\n");
-    println!("Building mod_realdoc ...");
+    println!("Building mod_realdoc and realdoc ...");
     let module = Module::release()?;
+    let tool = Tool::release()?;
 
     let site = Site::with_releases(RELEASES, |release| {
         release.ssi_page("public", "page.shtml");
@@ -62,7 +67,8 @@ fn main() -> Result<ExitCode> {
         }
     }
     println!();
-    Ok(conclude(&rows))
+    let good = conclude(&rows) && deploy::run(tool)?;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Loads one page for a while, under flips and then after some.
@@ -155,7 +161,7 @@ impl Row {
     }
 }
 
-fn conclude(rows: &[Row]) -> ExitCode {
+fn conclude(rows: &[Row]) -> bool {
     let mut good = true;
     for row in rows {
         if let Some(lack) = row.lack() {
@@ -172,7 +178,7 @@ fn conclude(rows: &[Row]) -> ExitCode {
         good = false;
     }
     if !good {
-        return ExitCode::FAILURE;
+        return false;
     }
     println!(
         "Without the module a response that is being put together while the link flips has pieces of both releases\n\
@@ -189,5 +195,5 @@ fn conclude(rows: &[Row]) -> ExitCode {
          And in the deploy, a flip that is atomic:\n\n    \
          ln -s releases/43 /srv/app/current.new && mv -T /srv/app/current.new /srv/app/current"
     );
-    ExitCode::SUCCESS
+    true
 }

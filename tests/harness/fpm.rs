@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
 
 use crate::installation;
 use crate::process::Process;
@@ -16,6 +17,7 @@ use crate::readiness;
 use crate::site::Site;
 
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
+const RELOADS_WITHIN: Duration = Duration::from_secs(30);
 
 /// The settings that matter here: opcache and the path cache as PHP ships them.
 const INI: &str = "zend_extension=opcache\nopcache.enable=1\ndisplay_errors=1\nhtml_errors=0\nlog_errors=0\n";
@@ -23,8 +25,9 @@ const INI: &str = "zend_extension=opcache\nopcache.enable=1\ndisplay_errors=1\nh
 /// A running private php-fpm.
 #[derive(Debug)]
 pub struct Fpm {
-    _process: Process,
+    process: Process,
     socket: PathBuf,
+    log: PathBuf,
 }
 
 impl Fpm {
@@ -38,9 +41,12 @@ impl Fpm {
         let ini = run.join("php.ini");
         fs::write(&ini, INI)?;
         let socket = run.join("fpm.sock");
+        let log = run.join("fpm.log");
+        // With PHP's own process_control_timeout, 0, a reload would cut off the requests that are under way.
         let mut pool = format!(
-            "[global]\nerror_log = {log}\n[site]\nlisten = {socket}\npm = static\npm.max_children = {workers}\n",
-            log = run.join("fpm.log").display(),
+            "[global]\nerror_log = {log}\nprocess_control_timeout = 20s\n\
+             [site]\nlisten = {socket}\npm = static\npm.max_children = {workers}\n",
+            log = log.display(),
             socket = socket.display(),
         );
         if installation::is_root() {
@@ -60,10 +66,41 @@ impl Fpm {
             bail!(
                 "php-fpm does not start: {}{}",
                 fs::read_to_string(output).unwrap_or_default(),
-                fs::read_to_string(run.join("fpm.log")).unwrap_or_default()
+                fs::read_to_string(log).unwrap_or_default()
             );
         }
-        Ok(Self { _process: process, socket })
+        Ok(Self { process, socket, log })
+    }
+
+    /// The shell command that reloads it, as a service manager does.
+    #[must_use]
+    pub fn reload_command(&self) -> String {
+        format!("kill -USR2 {}", self.process.id())
+    }
+
+    /// How often it has started, reloads included.
+    #[must_use]
+    pub fn starts(&self) -> usize {
+        fs::read_to_string(&self.log).unwrap_or_default().matches("ready to handle connections").count()
+    }
+
+    /// Waits until it has started that often.
+    ///
+    /// # Panics
+    /// If it never has.
+    pub fn wait_for_start(&self, number: usize) {
+        let started = readiness::becomes_true(RELOADS_WITHIN, || self.starts() >= number);
+        assert!(started, "php-fpm did not reload: {}", fs::read_to_string(&self.log).unwrap_or_default());
+    }
+
+    /// Reloads it, which empties its opcache, and waits until that is done.
+    ///
+    /// # Panics
+    /// If it does not reload.
+    pub fn reload(&self) {
+        let before = self.starts();
+        self.process.signal(Signal::SIGUSR2).expect("a running php-fpm");
+        self.wait_for_start(before + 1);
     }
 
     /// The httpd directives that send `.php` files here.

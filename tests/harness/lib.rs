@@ -24,7 +24,10 @@ pub mod process;
 pub mod raw;
 pub mod readiness;
 pub mod release;
+pub mod repository;
 pub mod site;
+pub mod tool;
+pub mod visitors;
 
 pub use client::{Client, Protocol, Response};
 pub use config::Config;
@@ -36,4 +39,7 @@ pub use module::Module;
 pub use mpm::Mpm;
 pub use page::{Page, Verdict};
 pub use release::Release;
+pub use repository::Repository;
 pub use site::Site;
+pub use tool::Tool;
+pub use visitors::{Record, Visit, Visitors};

@@ -29,7 +29,7 @@ impl Module {
     pub fn release() -> Result<&'static Self> {
         static BUILT: Built = OnceLock::new();
         once(&BUILT, || {
-            cargo_build(&["--release"])?;
+            cargo_build("mod_realdoc", &["--release"])?;
             Ok(Self { file: target_directory().join("release/libmod_realdoc.so") })
         })
     }
@@ -41,7 +41,7 @@ impl Module {
     pub fn fault_injection() -> Result<&'static Self> {
         static BUILT: Built = OnceLock::new();
         once(&BUILT, || {
-            cargo_build(&["--features", "fault-injection"])?;
+            cargo_build("mod_realdoc", &["--features", "fault-injection"])?;
             // A later build without the feature has the same file name: take this one away at once. Renamed into
             // place, for a server of another test run may have the old one mapped.
             let directory = target_directory().join("fault-injection");
@@ -90,16 +90,20 @@ pub fn target_directory() -> PathBuf {
     }
 }
 
-fn cargo_build(arguments: &[&str]) -> Result<()> {
+/// Builds a package of the workspace, as it is now.
+///
+/// # Errors
+/// What cargo says.
+pub(crate) fn cargo_build(package: &str, arguments: &[&str]) -> Result<()> {
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "-p", "mod_realdoc", "--target-dir"])
+        .args(["build", "--quiet", "-p", package, "--target-dir"])
         .arg(target_directory())
         .args(arguments)
         .current_dir(workspace())
         .output()
         .context("cannot run cargo")?;
     if !output.status.success() {
-        bail!("mod_realdoc does not build:\n{}", String::from_utf8_lossy(&output.stderr));
+        bail!("{package} does not build:\n{}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(())
 }

@@ -18,6 +18,12 @@ pub const SSI_TOKENS: usize = 1 + PARTS + PARTS / 4 + 1;
 /// How many release tokens [`Release::php_page`] shows.
 pub const PHP_TOKENS: usize = 1 + PARTS + 1;
 
+/// How many release tokens [`Release::slow_php_page`] shows.
+pub const SLOW_PHP_TOKENS: usize = 1 + PARTS / 2 + 1;
+
+/// How many release tokens [`Release::slow_ssi_page`] shows.
+pub const SLOW_SSI_TOKENS: usize = 1 + SLOW_PHP_TOKENS + 2;
+
 const LARGE: usize = 32 * 1024;
 
 /// A directory `releases/<number>`.
@@ -134,5 +140,28 @@ impl Release {
         }
         text.push_str(&format!("?>{token}{END}\n"));
         self.write(&docroot.join(page).to_string_lossy(), &text);
+    }
+
+    /// Writes a PHP page beside one of [`Release::php_page`] that includes half of its parts and waits before each, as
+    /// for a database: it takes a tenth of a second at least, and shows [`SLOW_PHP_TOKENS`] tokens.
+    pub fn slow_php_page(&self, public: &str, page: &str) {
+        let token = self.token();
+        let mut text = format!("{token}<?php $root = $_SERVER['DOCUMENT_ROOT'];\n");
+        for part in (1..PARTS).step_by(2) {
+            text.push_str(&format!("usleep(10000); include $root . '/inc/common-{part}.php';\n"));
+        }
+        text.push_str(&format!("?>{token}{END}\n"));
+        self.write(&Path::new(public).join(page).to_string_lossy(), &text);
+    }
+
+    /// Writes, besides [`Release::ssi_page`] and [`Release::slow_php_page`] and in the same directory, a page that
+    /// includes the slow one and then a part: a flip meanwhile is certain to come between its pieces. It shows
+    /// [`SLOW_SSI_TOKENS`] tokens.
+    pub fn slow_ssi_page(&self, public: &str, page: &str, slow_php_page: &str) {
+        let token = self.token();
+        let text = format!(
+            "{token}<!--#include virtual=\"{slow_php_page}\" --><!--#include virtual=\"parts/common-3.html\" -->{token}{END}\n"
+        );
+        self.write(&Path::new(public).join(page).to_string_lossy(), &text);
     }
 }
