@@ -2,6 +2,7 @@
 #
 #   CARGO=...       another cargo                     APXS=...     another httpd's apxs
 #   CARGOFLAGS=...  options for cargo (--locked)      DESTDIR=...  stage an installation below this directory
+#   PREFIX=...      where the deploy tool goes (/usr/local)
 #   LAYOUT=debian   mods-available and a2enmod; plain: a LoadModule line in httpd.conf (default: what is there)
 
 SHELL := /bin/bash
@@ -9,31 +10,36 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := build
-.PHONY: build built install uninstall deps demo test check clean help ready-demo ready-test ready-check
+.PHONY: build built install uninstall deps demo test bench check clean help ready-demo ready-test ready-check
 
 CARGO ?= $(or $(shell command -v cargo),$(wildcard $(HOME)/.cargo/bin/cargo),cargo)
 # APXS itself stays unset unless somebody sets it: cargo builds anew when the variable changes.
 apxs := $(or $(APXS),$(shell command -v apxs || command -v apxs2),apxs)
 target := $(or $(CARGO_TARGET_DIR),target)
+PREFIX ?= /usr/local
 module := $(target)/release/mod_realdoc.so
-sources := Cargo.toml Cargo.lock build.rs src docroot apache-sys
+tool := $(target)/release/realdoc
+sources := Cargo.toml Cargo.lock build.rs src docroot apache-sys realdoc
 
-build: ## Build target/release/mod_realdoc.so (the default)
+build: ## Build target/release/mod_realdoc.so and target/release/realdoc (the default)
 	@command -v $(firstword $(CARGO)) >/dev/null || { echo "cargo not found: install Rust from https://rustup.rs" >&2; exit 1; }
 	$(CARGO) build --release -p mod_realdoc $(CARGOFLAGS)
+	$(CARGO) build --release -p realdoc $(CARGOFLAGS)
 	# Renamed into place, because a running server may have the old file mapped.
 	if ! cmp -s $(target)/release/libmod_realdoc.so $(module); then
 		cp $(target)/release/libmod_realdoc.so $(module).new
 		mv $(module).new $(module)
 	fi
-	touch $(module)
+	touch $(module) $(tool)
 
 # sudo has no business in a user's build directory: it installs what `make` has built.
 built:
-	@if ! [ -f $(module) ] || [ -n "$$(find $(sources) -type f -newer $(module) -print -quit)" ]; then
-		echo "$(module) is missing or older than its sources: run 'make' first, without sudo" >&2
-		exit 1
-	fi
+	@for file in $(module) $(tool); do
+		if ! [ -f $$file ] || [ -n "$$(find $(sources) -type f -newer $$file -print -quit)" ]; then
+			echo "$$file is missing or older than its sources: run 'make' first, without sudo" >&2
+			exit 1
+		fi
+	done
 
 # Where httpd has its modules and its configuration, and which layout that has.
 define ask_apxs
@@ -60,19 +66,44 @@ chmod 644 "$$root$$available/realdoc.load"
 [ -e "$$root$$available/realdoc.conf" ] || install -m 644 conf/realdoc.conf "$$root$$available/realdoc.conf"
 endef
 
-install: $(if $(SUDO_UID),built,build) ## Build, install and enable the module (apxs; DESTDIR only stages files)
+# What belongs to the deploy tool, below $(DESTDIR)$(PREFIX): the program, completions, and its manual pages, one for
+# each command.
+completions := bash:share/bash-completion/completions/realdoc zsh:share/zsh/site-functions/_realdoc \
+	fish:share/fish/vendor_completions.d/realdoc.fish
+manual := share/man/man1
+
+define install_tool
+prefix='$(DESTDIR)$(PREFIX)'
+install -D -m 755 $(tool) "$$prefix/bin/realdoc"
+install -d "$$prefix/$(manual)"
+"$$prefix/bin/realdoc" man --directory "$$prefix/$(manual)"
+for completion in $(completions); do
+	"$$prefix/bin/realdoc" completions "$${completion%%:*}" | install -D -m 644 /dev/stdin "$$prefix/$${completion#*:}"
+done
+endef
+
+define uninstall_tool
+prefix='$(DESTDIR)$(PREFIX)'
+rm -f "$$prefix/bin/realdoc" "$$prefix/$(manual)"/realdoc.1 "$$prefix/$(manual)"/realdoc-*.1
+for completion in $(completions); do
+	rm -f "$$prefix/$${completion#*:}"
+done
+endef
+
+install: $(if $(SUDO_UID),built,build) ## Build and install: the module, enabled (apxs), and the tool (DESTDIR only stages files)
 	@$(ask_apxs)
 	root='$(DESTDIR)'
+	if [ -z "$$root" ] && ! [ -w "$$libexecdir" ]; then
+		echo "cannot write to $$libexecdir: run 'sudo make install'" >&2
+		exit 1
+	fi
+	$(install_tool)
 	if [ -n "$$root" ]; then
 		install -D -m 644 $(module) "$$root$$libexecdir/mod_realdoc.so"
 		if [ $$layout = debian ]; then
 			$(install_conf)
 		fi
 		exit
-	fi
-	if ! [ -w "$$libexecdir" ]; then
-		echo "cannot write to $$libexecdir: run 'sudo make install'" >&2
-		exit 1
 	fi
 	if [ $$layout = debian ]; then
 		# First, so that enabling finds both files.
@@ -91,7 +122,7 @@ install: $(if $(SUDO_UID),built,build) ## Build, install and enable the module (
 			echo "installed but not enabled: add this line to httpd's configuration: LoadModule realdoc_module $$libexecdir/mod_realdoc.so"
 	fi
 
-uninstall: ## Undo make install (with the same DESTDIR)
+uninstall: ## Undo make install (with the same DESTDIR and PREFIX)
 	@$(ask_apxs)
 	root='$(DESTDIR)'
 	if [ -z "$$root" ] && ! [ -w "$$libexecdir" ]; then
@@ -116,9 +147,10 @@ uninstall: ## Undo make install (with the same DESTDIR)
 		fi
 	fi
 	rm -f "$$root$$libexecdir/mod_realdoc.so"
+	$(uninstall_tool)
 	if [ -n "$$root" ]; then
 		# Directories that are empty now were made for these files.
-		for directory in "$$libexecdir" "$$available"; do
+		for directory in "$$libexecdir" "$$available" '$(PREFIX)/bin' '$(PREFIX)/$(manual)' $(foreach completion,$(completions),'$(PREFIX)/$(dir $(lastword $(subst :, ,$(completion))))'); do
 			[ ! -d "$$root$$directory" ] || (cd "$$root" && rmdir -p --ignore-fail-on-non-empty ".$$directory" 2>/dev/null) || true
 		done
 	fi
@@ -130,11 +162,17 @@ deps: ## Install the Debian packages that are missing (as root or through sudo)
 ready-demo ready-test ready-check:
 	@.ci/deps for $(@:ready-%=%)
 
-demo: ready-demo build ## Show the problem and the cure: a private httpd under load while its docroot flips
+demo: ready-demo build ## Show the problem and the cure, then a deploy: private httpds under load while docroots flip
 	@$(CARGO) run $(CARGOFLAGS) -p realdoc-tests --bin demo
 
 test: ready-test build ## Run all tests: unit tests, and real servers on prefork, worker and event
 	@$(CARGO) test --workspace $(CARGOFLAGS)
+
+# PEER=/path/to/other.so adds another module of the same symbol, PEER_CONF its directives.
+# BENCH='counted speed hosts' chooses parts, BENCH_ROUNDS how often each speed is measured.
+bench: ready-test build ## Measure what a request costs, beside httpd alone and beside another module (PEER=...)
+	@$(CARGO) run $(CARGOFLAGS) -p realdoc-tests --bin bench -- $(BENCH)
+	$(CARGO) bench $(CARGOFLAGS) -p docroot --bench cache
 
 check: ready-check ## Check format, lints and documentation
 	@$(CARGO) fmt --all --check

@@ -70,13 +70,19 @@ impl Flipper {
     /// Flips `link`, which leads to the first of `targets`, through all of them.
     #[must_use]
     pub fn rotate(link: PathBuf, targets: Vec<PathBuf>, mode: FlipMode) -> Self {
+        Self::rotate_every(EVERY, link, targets, mode)
+    }
+
+    /// The same with another pause between two flips.
+    #[must_use]
+    pub fn rotate_every(every: Duration, link: PathBuf, targets: Vec<PathBuf>, mode: FlipMode) -> Self {
         let sequence = Arc::new(Sequence::default());
         let releases = targets.len();
         let (stop, stopped) = mpsc::channel::<()>();
         let counters = Arc::clone(&sequence);
         let thread = thread::spawn(move || {
             for number in 1_u64.. {
-                match stopped.recv_timeout(EVERY) {
+                match stopped.recv_timeout(every) {
                     Err(RecvTimeoutError::Timeout) => {}
                     Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
                 }

@@ -11,6 +11,7 @@
 
 pub mod client;
 pub mod config;
+pub mod count;
 pub mod error_log;
 pub mod flipper;
 pub mod fpm;

@@ -8,6 +8,7 @@ mod aliases;
 mod artefact;
 mod computed;
 mod control;
+mod cost;
 mod deploy;
 mod directives;
 mod environment;

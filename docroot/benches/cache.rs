@@ -1,0 +1,152 @@
+//! The cache alone: what a look costs, on one thread and on many at once.
+//!
+//! Owns: looks at real links in a temporary directory. Must not: need a web server; what a look is of a whole request,
+//! `make bench` shows.
+
+use std::ffi::{CStr, CString};
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use docroot::{Cache, Docroot, Mode, Os, Rules, flip};
+use tempfile::TempDir;
+
+/// Longer than the benchmark: nothing is looked at again.
+const WINDOW: Duration = Duration::from_secs(3600);
+const STRICT: Duration = Duration::ZERO;
+const THREADS: [usize; 3] = [1, 8, 64];
+const FLIP_EVERY: Duration = Duration::from_millis(10);
+
+/// `a/b/c/d/current/htdocs` with two releases.
+struct Tree {
+    _directory: TempDir,
+    link: std::path::PathBuf,
+}
+
+impl Tree {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let base = directory.path().canonicalize().expect("its real path").join("a/b/c/d");
+        for release in ["1", "2"] {
+            std::fs::create_dir_all(base.join("releases").join(release).join("htdocs")).expect("a release");
+        }
+        let link = base.join("current");
+        flip(&link, "releases/1".as_ref()).expect("a link");
+        Self { _directory: directory, link }
+    }
+
+    fn docroot(&self, rules: Rules) -> Docroot {
+        Docroot::new(&self.link.join("htdocs"), rules).expect("an absolute path")
+    }
+}
+
+fn readlink() -> Rules {
+    Rules { mode: Mode::Readlink { from: None }, ..Rules::default() }
+}
+
+fn one_look(criterion: &mut Criterion) {
+    let tree = Tree::new();
+    let mut group = criterion.benchmark_group("look");
+    for (name, rules, every) in
+        [("window", Rules::default(), WINDOW), ("strict", Rules::default(), STRICT), ("readlink", readlink(), STRICT)]
+    {
+        let docroot = tree.docroot(rules);
+        group.bench_function(name, |bencher| bencher.iter(|| docroot.look(&Os, Os::now(), every)));
+    }
+    group.bench_function("first of a docroot", |bencher| {
+        bencher.iter_batched(
+            || tree.docroot(Rules::default()),
+            |docroot| docroot.look(&Os, Os::now(), STRICT),
+            criterion::BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("clock alone", |bencher| bencher.iter(Os::now));
+    let (cache, path) = computed(&tree.link.join("htdocs"));
+    group.bench_function("window, computed docroot", |bencher| {
+        bencher.iter(|| cache.computed(black_box(&path), 0, &Os, Os::now(), WINDOW));
+    });
+    group.finish();
+}
+
+fn computed(path: &Path) -> (Cache, CString) {
+    let mut cache = Cache::default();
+    cache.rules(&Rules::default());
+    (cache, CString::new(path.as_os_str().as_encoded_bytes()).expect("no NUL"))
+}
+
+/// The time of a look while as many threads look at the same docroot as the machine lets run, all of them counted.
+fn contention(criterion: &mut Criterion) {
+    let tree = Tree::new();
+    let (cache, path) = computed(&tree.link.join("htdocs"));
+    let configured = tree.docroot(Rules::default());
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for release in ["releases/2", "releases/1"].iter().cycle() {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                flip(&tree.link, release.as_ref()).expect("a flip");
+                thread::sleep(FLIP_EVERY);
+            }
+        });
+        let mut group = criterion.benchmark_group("contention under 100 flips per second");
+        for threads in THREADS {
+            for (name, every) in [("window", Duration::from_secs(2)), ("strict", STRICT)] {
+                group.bench_function(BenchmarkId::new(name, threads), |bencher| {
+                    bencher.iter_custom(|looks| {
+                        on_threads(threads, looks, || drop(black_box(configured.look(&Os, Os::now(), every))))
+                    });
+                });
+            }
+            group.bench_function(BenchmarkId::new("window, computed docroot", threads), |bencher| {
+                let path: &CStr = &path;
+                bencher.iter_custom(|looks| {
+                    on_threads(threads, looks, || {
+                        drop(black_box(cache.computed(path, 0, &Os, Os::now(), Duration::from_secs(2))));
+                    })
+                });
+            });
+        }
+        group.finish();
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+/// The time that so many threads together take for `looks` looks, as if one after the other had made them.
+fn on_threads(threads: usize, looks: u64, look: impl Fn() + Sync) -> Duration {
+    let barrier = Barrier::new(threads + 1);
+    let each = looks.div_ceil(threads as u64);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    for _ in 0..each {
+                        look();
+                    }
+                })
+            })
+            .collect();
+        barrier.wait();
+        let begin = Instant::now();
+        for worker in workers {
+            worker.join().expect("no panic");
+        }
+        begin.elapsed()
+    })
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(30);
+    targets = one_look, contention
+}
+criterion_main!(benches);

@@ -1,0 +1,70 @@
+//! What is counted: instructions and system calls. The same on a busy machine.
+//!
+//! Owns: the pages that are asked for. Must not: know how one counts; that is the harness.
+
+use anyhow::Result;
+use harness::count::{Subject, has_tool, pages};
+use harness::{Config, Site};
+
+use crate::column::{self, Column};
+use crate::table::{Compared, Table};
+
+const PAGE: &str = "/page.html";
+
+/// Two pages that differ only in how many parts they include.
+const PAGES: [(&str, u32); 2] = [("/few.shtml", 10), ("/many.shtml", 110)];
+
+fn site() -> Site {
+    Site::with_releases(1, |release| {
+        release.write("htdocs/page.html", &"x".repeat(1024));
+        for page in pages() {
+            release.write(&format!("htdocs{page}"), &"x".repeat(1024));
+        }
+        release.write("htdocs/part.html", "x");
+        for (page, parts) in PAGES {
+            let include = "<!--#include virtual=\"/part.html\" -->\n";
+            release.write(&format!("htdocs{page}"), &include.repeat(parts as usize));
+        }
+    })
+}
+
+/// Adds the rows of what is counted.
+pub fn measure(table: &mut Table) -> Result<()> {
+    let site = site();
+    let columns = column::all()?;
+    let configs: Vec<Config> = columns
+        .iter()
+        .map(|column| column.config("current/htdocs", "releases/0/htdocs").modules(&["include"]))
+        .collect();
+    let each = |what: &str, count: &dyn Fn(&Subject<'_>) -> Result<f64>| -> Result<Vec<f64>> {
+        columns
+            .iter()
+            .zip(&configs)
+            .map(|(Column { name, module, .. }, config)| {
+                eprintln!("counting {what}: {name}");
+                count(&Subject { site: &site, config, module: *module })
+            })
+            .collect()
+    };
+    if has_tool("valgrind")? {
+        let pages = pages();
+        let counts = each("instructions per request", &|subject| subject.instructions(&pages))?;
+        table.row("instructions per request", &counts, Compared::Difference(0));
+        let [few, many] = PAGES;
+        let counts = each("instructions per subrequest", &|subject| subject.instructions_of_subrequest(few, many))?;
+        table.row("instructions per subrequest", &counts, Compared::Difference(0));
+    }
+    if has_tool("strace")? {
+        let mut means = Vec::new();
+        let mut most = Vec::new();
+        for (Column { name, module, .. }, config) in columns.iter().zip(&configs) {
+            eprintln!("counting system calls per request: {name}");
+            let calls = Subject { site: &site, config, module: *module }.calls(PAGE)?;
+            most.push(calls.usual() as f64);
+            means.push(calls.mean());
+        }
+        table.row("system calls of most requests", &most, Compared::Difference(0));
+        table.row("system calls, mean", &means, Compared::Difference(2));
+    }
+    Ok(())
+}

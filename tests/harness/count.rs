@@ -1,0 +1,244 @@
+//! What one request costs, counted and not timed: instructions (callgrind) and system calls (strace).
+//!
+//! Owns: running a server under either tool, and the arithmetic that leaves one request of a whole run. Must not:
+//! judge a number, or read a clock: what is counted is the same on a busy machine.
+
+use std::env;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::config::Config;
+use crate::httpd::Httpd;
+use crate::module::Module;
+use crate::mpm::Mpm;
+use crate::raw::{Raw, ask};
+use crate::readiness;
+use crate::site::Site;
+
+/// The lengths of the two runs whose difference is the cost of a request without that of starting and stopping.
+const RUNS: [usize; 2] = [200, 1200];
+
+/// Names of files below the docroot, of many lengths; see [`Subject::instructions`].
+#[must_use]
+pub fn pages() -> Vec<String> {
+    (0..LENGTHS).map(|length| format!("/{}.html", "p".repeat(1 + 12 * length))).collect()
+}
+
+/// Divides both run lengths, so that each page is asked for as often.
+const LENGTHS: usize = 20;
+
+/// How often a page with subrequests is asked for.
+const PAGES: u32 = 60;
+
+/// How many requests are looked at one by one.
+const TRACED: usize = 300;
+
+const IDLE_WITHIN: Duration = Duration::from_secs(20);
+
+const TRACE_COMPLETE_WITHIN: Duration = Duration::from_secs(20);
+
+/// No file: what is asked of callgrind is in what it prints.
+const CALLGRIND: [&str; 3] = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
+
+/// A server to count on: its files, its configuration and the module that it loads, if any.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'s> {
+    /// Its files.
+    pub site: &'s Site,
+    /// Its configuration.
+    pub config: &'s Config,
+    /// Its module.
+    pub module: Option<&'s Module>,
+}
+
+/// The system calls of requests that were looked at one by one.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    /// The system calls of each request, sorted.
+    per_request: Vec<usize>,
+}
+
+impl Calls {
+    /// The system calls of most requests.
+    ///
+    /// # Panics
+    /// If there are none, which [`Subject::calls`] does not return.
+    #[must_use]
+    pub fn usual(&self) -> usize {
+        self.per_request[self.per_request.len() / 2]
+    }
+
+    /// How many requests had another number than most.
+    #[must_use]
+    pub fn unusual(&self) -> usize {
+        self.per_request.iter().filter(|calls| **calls != self.usual()).count()
+    }
+
+    /// How many requests were looked at.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.per_request.len()
+    }
+
+    /// The system calls of a request on average.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        self.per_request.iter().sum::<usize>() as f64 / self.per_request.len() as f64
+    }
+}
+
+impl fmt::Display for Calls {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let range = (self.per_request.first(), self.per_request.last());
+        write!(formatter, "{} in most of {} requests, {range:?} in all", self.usual(), self.requests())
+    }
+}
+
+impl Subject<'_> {
+    /// Instructions of a request for a plain file, on a kept-alive connection, on average of these files. They should
+    /// differ in the lengths of their names: whether the memory of a request just fits into httpd's blocks of 8 KiB
+    /// depends on a few bytes, and a block more or less is a third of what is to be counted.
+    ///
+    /// # Errors
+    /// If the server does not start under callgrind or does not answer.
+    pub fn instructions(&self, paths: &[String]) -> Result<f64> {
+        let run = |requests| {
+            self.collected(|httpd| {
+                let mut connection = Raw::connect(httpd.port());
+                for path in paths.iter().cycle().take(requests) {
+                    connection.send_get("localhost", path);
+                    let status = connection.receive().status();
+                    ensure!(status == 200, "GET {path}: status {status}");
+                }
+                Ok(())
+            })
+        };
+        let [short, long] = RUNS;
+        Ok((run(long)? as f64 - run(short)? as f64) / (long - short) as f64)
+    }
+
+    /// Instructions of a subrequest: two pages that differ only in their number of subrequests.
+    ///
+    /// # Errors
+    /// As for [`Subject::instructions`].
+    pub fn instructions_of_subrequest(&self, few: (&str, u32), many: (&str, u32)) -> Result<f64> {
+        let run = |path: &str| {
+            self.collected(|httpd| {
+                // Such a page has no Content-Length: it ends with its connection.
+                for _ in 0..PAGES {
+                    let status = ask(httpd.port(), "GET", "localhost", path).status();
+                    ensure!(status == 200, "GET {path}: status {status}");
+                }
+                Ok(())
+            })
+        };
+        Ok((run(many.0)? as f64 - run(few.0)? as f64) / f64::from(PAGES * (many.1 - few.1)))
+    }
+
+    /// Instructions from the start of a server to its end, with no request.
+    ///
+    /// # Errors
+    /// As for [`Subject::instructions`].
+    pub fn instructions_of_start(&self) -> Result<u64> {
+        self.collected(|_| Ok(()))
+    }
+
+    /// Instructions of a whole run.
+    fn collected(&self, requests: impl FnOnce(&Httpd) -> Result<()>) -> Result<u64> {
+        let config = self.config.clone().under(&CALLGRIND);
+        let httpd = Httpd::start_with(self.site, Mpm::Prefork, &config, self.module)?;
+        requests(&httpd)?;
+        wait_until_idle(&httpd)?;
+        let output = httpd.run_file("output");
+        httpd.finish();
+        let output = fs::read_to_string(output)?;
+        let line =
+            output.lines().find_map(|line| line.split_once("Collected : ")).context("no count of callgrind's")?;
+        Ok(line.1.trim().parse()?)
+    }
+
+    /// The system calls of requests for a plain file, on a kept-alive connection.
+    ///
+    /// # Errors
+    /// If the server does not start under strace or does not answer.
+    pub fn calls(&self, path: &str) -> Result<Calls> {
+        let trace = self.site.root().join("trace");
+        let trace_name = trace.to_str().context("a path in UTF-8")?;
+        // A tracer in the background (-D), so that httpd is the process that the harness has started.
+        let config = self.config.clone().under(&["strace", "-D", "-f", "-o", trace_name]);
+        let httpd = Httpd::start_with(self.site, Mpm::Prefork, &config, self.module)?;
+        let mut connection = Raw::connect(httpd.port());
+        // The first opens what stays open, and the last ends the one before.
+        for _ in 0..TRACED + 2 {
+            connection.send_get("localhost", path);
+            let status = connection.receive().status();
+            ensure!(status == 200, "GET {path}: status {status}");
+        }
+        // A single process ends only between two connections.
+        drop(connection);
+        wait_until_idle(&httpd)?;
+        let calls = readiness::poll(TRACE_COMPLETE_WITHIN, || read_trace(&trace)).context("no complete trace")?;
+        httpd.finish();
+        fs::remove_file(&trace)?;
+        Ok(calls)
+    }
+}
+
+/// Waits until a single process waits for a connection. It ends itself in its signal handler, by functions that take
+/// locks: should it just hold one, it never ends.
+fn wait_until_idle(httpd: &Httpd) -> Result<()> {
+    let stat = format!("/proc/{}/stat", httpd.pid());
+    let mut asleep = 0;
+    let idle = readiness::becomes_true(IDLE_WITHIN, || {
+        let stat = fs::read_to_string(&stat).unwrap_or_default();
+        // The state follows the name, which is in parentheses and may hold anything.
+        let sleeps = stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'));
+        asleep = if sleeps { asleep + 1 } else { 0 };
+        // It may sleep for a moment for other reasons.
+        asleep == 3
+    });
+    ensure!(idle, "httpd is never idle");
+    Ok(())
+}
+
+/// Splits a trace where a request is read; nothing if it does not hold all of them yet.
+fn read_trace(trace: &Path) -> Option<Calls> {
+    let trace = fs::read_to_string(trace).ok()?;
+    let lines: Vec<&str> = trace.lines().collect();
+    let begins: Vec<usize> = (0..lines.len()).filter(|&line| lines[line].contains("\"GET /")).collect();
+    if begins.len() < TRACED + 2 {
+        return None;
+    }
+    let calls = |pair: &[usize]| lines[pair[0]..pair[1]].iter().filter(|line| !waits(line)).count();
+    let mut per_request: Vec<usize> = begins[1..].windows(2).map(calls).collect();
+    per_request.sort_unstable();
+    Some(Calls { per_request })
+}
+
+/// Whether a call only waits for the client: how often httpd does depends on who is faster.
+fn waits(call: &str) -> bool {
+    call.contains(" poll(") || call.contains(" EAGAIN ")
+}
+
+/// Whether a tool is there. One that is missing is an error in continuous integration (the variable `CI` is set), and
+/// elsewhere a line that says what is not counted.
+///
+/// # Errors
+/// In continuous integration, if the tool is missing.
+pub fn has_tool(tool: &str) -> Result<bool> {
+    let found = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    // Not every tool calls that a success.
+    if found.is_ok() {
+        return Ok(true);
+    }
+    if env::var_os("CI").is_some() {
+        bail!("{tool} is missing, and CI is set: install {tool}");
+    }
+    eprintln!("SKIPPED: {tool} is not installed, nothing is counted with it");
+    Ok(false)
+}
