@@ -102,7 +102,8 @@ pub fn follow(section: &[u8], passages: &[Passage], releases: &Releases) -> Vec<
                 } else {
                     continue;
                 };
-                if !paths.contains(&led) {
+                // A section for the root would apply to everything there is.
+                if !led.is_empty() && !paths.contains(&led) {
                     paths.push(led);
                 }
             }
@@ -117,7 +118,7 @@ fn targets(passage: &Passage, releases: &Releases) -> Vec<Vec<u8>> {
         None => patterns().collect(),
         Some(target) => match releases.release_of(target).and_then(|release| rest_under(target, release)) {
             Some(rest) => patterns().map(|pattern| [&pattern[..], rest].concat()).collect(),
-            None => vec![target.clone()],
+            None => vec![target.strip_suffix(b"/").unwrap_or(target).to_vec()],
         },
     }
 }
@@ -291,6 +292,13 @@ mod tests {
     fn a_link_that_leads_nowhere_yet_leads_to_releases() {
         let passages = [Passage { link: b"/srv/current".to_vec(), target: None }];
         assert_eq!(follow_all("/srv/current/x", &passages, &["/srv/A", "/srv/B"]), ["/srv/A/x", "/srv/B/x"]);
+    }
+
+    #[test]
+    fn nothing_follows_a_link_to_the_root_as_a_whole() {
+        let passages = [passage("/a", "/")];
+        assert_eq!(follow_all("/a/x", &passages, &["/x/*"]), ["/x"]);
+        assert!(follow_all("/a", &passages, &["/x/*"]).is_empty());
     }
 
     #[test]

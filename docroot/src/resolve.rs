@@ -117,7 +117,9 @@ impl Resolution {
         for link in &self.links {
             let path = led.as_deref().unwrap_or(path);
             if let Some(rest) = rest_under(path, link.path.to_bytes()) {
-                led = Some([link.target.to_bytes(), rest].concat());
+                // A link may lead to the root, whose path has the slash that the rest begins with.
+                let target = link.target.to_bytes().strip_suffix(b"/").unwrap_or(link.target.to_bytes());
+                led = Some(if target.is_empty() && rest.is_empty() { b"/".to_vec() } else { [target, rest].concat() });
             }
         }
         led

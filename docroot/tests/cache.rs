@@ -649,3 +649,17 @@ fn readlink_mode_takes_no_text_that_climbs_out() {
     files.flip("releases/1");
     assert_eq!(release(&docroot.look(&files, at(1), Duration::ZERO)), "/srv/releases/1");
 }
+
+#[test]
+fn a_link_may_lead_to_the_root() {
+    let files = Fake::new();
+    files.make("/", 40);
+    files.link("/root", "/");
+    files.link("/e", "/srv");
+    let docroot = Docroot::new("/root/e".as_ref(), Rules::default()).unwrap();
+    let look = docroot.look(&files, at(0), Duration::ZERO);
+    let reroot = |path: &[u8]| look.answer.resolved().unwrap().reroot(path).unwrap();
+    assert_eq!(reroot(b"/root/e/x"), b"/srv/x", "through both links");
+    assert_eq!(reroot(b"/root/other"), b"/other");
+    assert_eq!(reroot(b"/root"), b"/");
+}
