@@ -114,7 +114,7 @@ fn bind(flags: &[String]) {
             .layout_tests(true)
             .allowlist_recursively(true)
             // Structures that the module reads or fills.
-            .allowlist_type("module|command_rec|cmd_parms|request_rec|server_rec|core_server_config|core_dir_config|apr_status_t")
+            .allowlist_type("module|command_rec|cmd_parms|request_rec|server_rec|core_server_config|core_dir_config|core_request_config|apr_status_t")
             // Functions that it calls.
             .allowlist_function("ap_hook_(create_request|post_read_request|map_to_storage|check_config|test_config|post_config)")
             .allowlist_function("ap_(document_root|set_document_root|context_document_root|set_context_info)")
@@ -129,7 +129,7 @@ fn bind(flags: &[String]) {
             .allowlist_var("RSRC_CONF|ACCESS_CONF|OR_ALL")
             .allowlist_var("NOT_IN_HTACCESS|NOT_IN_DIR_CONTEXT")
             .allowlist_var("APLOG_(EMERG|ALERT|CRIT|ERR|WARNING|NOTICE|INFO|DEBUG)")
-            .allowlist_var("core_module|ap_conftree|APR_SUCCESS|APR_FILEPATH_NOTRELATIVE|AP_STATUS_SHORT")
+            .allowlist_var("core_module|AP_CORE_MODULE_INDEX|ap_conftree|APR_SUCCESS|APR_FILEPATH_NOTRELATIVE|AP_STATUS_SHORT")
             .generate()
             .map_err(|error| error.to_string())
     });

@@ -9,24 +9,26 @@ use std::time::Duration;
 
 use apache_sys as sys;
 use docroot::{
-    Cache, Docroot, Look, Moment, NotAbsolute, Os, Settings, parse_every, parse_readlink, parse_releases, parse_switch,
+    Cache, Docroot, Look, Moment, NotAbsolute, Os, Resolution, Settings, parse_every, parse_readlink, parse_releases,
+    parse_switch,
 };
 
 use crate::guard::guard;
-use crate::httpd::{Command, Commands, Level, Pool, Server, log};
+use crate::httpd::{Command, Commands, Level, Pool, Server, Text, log};
 
 /// What a server or virtual host has of this module.
 #[derive(Default)]
-pub struct ServerConfig {
+pub struct ServerConfig<'s> {
     settings: Settings,
-    site: Option<Site>,
+    site: Option<Site<'s>>,
     /// What this process knows of docroots; the same for all servers.
     cache: Option<Arc<Cache>>,
 }
 
-impl ServerConfig {
+impl<'s> ServerConfig<'s> {
     /// What requests need; nothing where docroots are not resolved.
-    pub fn site(&self) -> Option<&Site> {
+    #[inline]
+    pub fn site(&self) -> Option<&Site<'s>> {
         self.site.as_ref()
     }
 
@@ -37,29 +39,40 @@ impl ServerConfig {
 }
 
 /// What requests of one server need, all of it known before the first.
-pub struct Site {
+pub struct Site<'s> {
     docroot: Arc<Docroot>,
     /// httpd's own string of the docroot, which the address tells from any other without comparing.
-    configured: *const c_char,
+    configured: Text<'s>,
     rules: usize,
+    /// For how long a look counts, and the same in nanoseconds.
     every: Duration,
+    window: u64,
     cache: Arc<Cache>,
 }
 
-impl Site {
+impl<'s> Site<'s> {
     /// The server's docroot and what this process knows of it.
+    #[inline]
     pub fn docroot(&self) -> &Docroot {
         &self.docroot
     }
 
-    /// Where httpd keeps the docroot as configured. For comparing addresses only.
-    pub fn configured(&self) -> *const c_char {
+    /// The docroot as configured, where httpd keeps it.
+    #[inline]
+    pub fn configured(&self) -> Text<'s> {
         self.configured
     }
 
     /// For how long a look counts.
+    #[inline]
     pub fn every(&self) -> Duration {
         self.every
+    }
+
+    /// What this process knows of the server's docroot, if it has looked recently enough.
+    #[inline]
+    pub fn remembered(&self, now: Moment) -> Option<Arc<Resolution>> {
+        self.docroot.remembered(now, self.window)
     }
 
     /// A look at a docroot that only a request knows.
@@ -221,7 +234,7 @@ pub unsafe extern "C" fn merge_server_config(
     guard(std::ptr::null_mut(), || {
         // SAFETY: httpd guarantees the pool, and that both point to what we made.
         let (pool, server, host) =
-            unsafe { (Pool::new(pool), &*server.cast::<ServerConfig>(), &*host.cast::<ServerConfig>()) };
+            unsafe { (Pool::new(pool), &*server.cast::<ServerConfig<'_>>(), &*host.cast::<ServerConfig<'_>>()) };
         pool.own(ServerConfig { settings: host.settings.over(&server.settings), ..ServerConfig::default() }).cast()
     })
 }
@@ -254,6 +267,7 @@ pub fn settle(pool: Pool<'_>, main: Server<'_>) {
             configured: entry.configured,
             rules: entry.rules,
             every,
+            window: every.as_nanos().try_into().unwrap_or(u64::MAX),
             cache: Arc::clone(&cache),
         });
         server.set_config(pool.own(ServerConfig { settings, site, cache: Some(Arc::clone(&cache)) }));
@@ -261,17 +275,17 @@ pub fn settle(pool: Pool<'_>, main: Server<'_>) {
 }
 
 /// A server's entry in the cache.
-struct Entry {
+struct Entry<'s> {
     docroot: Arc<Docroot>,
-    configured: *const c_char,
+    configured: Text<'s>,
     rules: usize,
 }
 
-fn entry(server: Server<'_>, settings: &Settings, cache: &mut Cache) -> Option<Entry> {
+fn entry<'s>(server: Server<'s>, settings: &Settings, cache: &mut Cache) -> Option<Entry<'s>> {
     let configured = server.configured_document_root()?;
     let rules = cache.rules(&settings.rules());
     match cache.configured(configured, rules) {
-        Ok(docroot) => Some(Entry { docroot, configured: configured.as_ptr(), rules }),
+        Ok(docroot) => Some(Entry { docroot, configured: configured.into(), rules }),
         Err(error) => {
             log!(server, Level::Warning, "{}: left as configured: {error}", configured.to_string_lossy());
             None

@@ -12,7 +12,22 @@ pub fn strike(request: Request<'_>, hook: &str) {
     }
 }
 
+/// Lets the cleanup of a request panic, if the client asks for that.
+pub fn lay<'r>(request: Request<'r>, root: Request<'r>) {
+    if is_asked(request, "cleanup") {
+        root.keep(PanicAtEnd);
+    }
+}
+
+struct PanicAtEnd;
+
+impl Drop for PanicAtEnd {
+    fn drop(&mut self) {
+        panic!("fault injected into cleanup");
+    }
+}
+
 /// Whether the client asks for a panic in the hook of this name.
-pub fn is_asked(request: Request<'_>, hook: &str) -> bool {
+fn is_asked(request: Request<'_>, hook: &str) -> bool {
     request.header(c"X-Realdoc-Panic").is_some_and(|value| value.to_bytes() == hook.as_bytes())
 }

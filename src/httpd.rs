@@ -10,10 +10,10 @@ use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fmt;
 use std::marker::PhantomData;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use apache_sys as sys;
-use docroot::Cache;
+use docroot::{Cache, Trail};
 
 use crate::directives::{ServerConfig, Site};
 use crate::guard::guard;
@@ -140,6 +140,53 @@ impl Commands<0> {
 /// The function of a directive with one argument; it returns an error message or null.
 pub type Take1 = unsafe extern "C" fn(*mut sys::cmd_parms, *mut c_void, *const c_char) -> *const c_char;
 
+/// A C string by its address alone. httpd wants no more, and to count its length is work that most requests can do
+/// without.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Text<'p> {
+    at: NonNull<c_char>,
+    life: PhantomData<&'p CStr>,
+}
+
+impl<'p> Text<'p> {
+    /// The resolved docroot of a trail, if it is not empty.
+    #[inline]
+    pub fn docroot(trail: Trail<'p>) -> Option<Self> {
+        Self::first(trail.bytes())
+    }
+
+    /// The name of the release of a trail, if there is one.
+    #[inline]
+    pub fn release(trail: Trail<'p>) -> Option<Self> {
+        Self::first(trail.from_release()?)
+    }
+
+    /// The first string in bytes of a trail.
+    #[inline]
+    fn first(bytes: &'p [u8]) -> Option<Self> {
+        // The last byte of a trail is a NUL (`docroot` promises that), so a string that begins anywhere in it ends.
+        Some(Self { at: NonNull::from(bytes.first()?).cast(), life: PhantomData })
+    }
+
+    /// Where it is. For comparing addresses only.
+    #[inline]
+    pub fn as_ptr(self) -> *const c_char {
+        self.at.as_ptr()
+    }
+
+    /// The string with its length.
+    pub fn to_c_str(self) -> &'p CStr {
+        // SAFETY: it was made of a C string, or of a part of a trail, whose last byte is a NUL; both live for `'p`.
+        unsafe { CStr::from_ptr(self.at.as_ptr()) }
+    }
+}
+
+impl<'p> From<&'p CStr> for Text<'p> {
+    fn from(text: &'p CStr) -> Self {
+        Self { at: NonNull::from(text).cast(), life: PhantomData }
+    }
+}
+
 /// A memory pool.
 #[derive(Clone, Copy)]
 pub struct Pool<'p> {
@@ -174,18 +221,25 @@ impl<'p> Pool<'p> {
         }
     }
 
-    /// Copies one string, or two, with a single allocation.
-    pub fn copy_strings(self, one: &CStr, other: Option<&CStr>) -> (&'p CStr, Option<&'p CStr>) {
-        let (one, other) = (one.to_bytes_with_nul(), other.map(CStr::to_bytes_with_nul));
-        // SAFETY: the pool is live (whoever wrapped it), APR gives as many bytes as were asked for, and they live as
-        // long as the pool. What is copied has its only NUL at its end.
+    /// Moves `value` into the pool. Nothing is ever dropped, so that this costs an allocation and no more.
+    pub fn place<T>(self, value: T) -> &'p T {
+        self.place_with_copy(&[], |_| value)
+    }
+
+    /// Copies bytes into the pool, and moves what `make` makes of the copy in front of it: one allocation for both.
+    #[inline]
+    pub fn place_with_copy<T>(self, bytes: &[u8], make: impl FnOnce(&'p [u8]) -> T) -> &'p T {
+        const { assert!(align_of::<T>() <= 8, "APR aligns to 8 bytes") };
+        const { assert!(!std::mem::needs_drop::<T>(), "a pool takes its memory back and drops nothing") };
+        // SAFETY: the pool is live (whoever wrapped it). APR ends the process rather than return null, gives 8-byte
+        // alignment and as many bytes as were asked for, and they live as long as the pool. The value and the bytes
+        // are next to each other, and nothing else refers to either.
         unsafe {
-            let place = sys::apr_palloc(self.raw, one.len() + other.map_or(0, <[u8]>::len)).cast::<u8>();
-            let copy = |text: &[u8], place: *mut u8| {
-                place.copy_from_nonoverlapping(text.as_ptr(), text.len());
-                CStr::from_bytes_with_nul_unchecked(std::slice::from_raw_parts(place, text.len()))
-            };
-            (copy(one, place), other.map(|other| copy(other, place.add(one.len()))))
+            let place = sys::apr_palloc(self.raw, size_of::<T>() + bytes.len()).cast::<T>();
+            let copy = place.add(1).cast::<u8>();
+            copy.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+            place.write(make(std::slice::from_raw_parts(copy, bytes.len())));
+            &*place
         }
     }
 
@@ -265,7 +319,7 @@ impl Command<'_> {
     /// What the server that the directive belongs to has of this module.
     ///
     /// Not for a directive in `.htaccess`, which is read while requests run.
-    pub fn server_config(&mut self) -> &mut ServerConfig {
+    pub fn server_config(&mut self) -> &mut ServerConfig<'_> {
         // SAFETY: before it calls a directive's function, httpd has `create_server_config` make the server's
         // configuration. Outside `.htaccess` this is done by the only thread of a process that serves nobody yet, so
         // nobody else holds a reference.
@@ -302,14 +356,15 @@ impl<'s> Server<'s> {
     }
 
     /// What this server has of this module.
-    pub fn config(self) -> Option<&'s ServerConfig> {
+    #[inline]
+    pub fn config(self) -> Option<&'s ServerConfig<'s>> {
         // SAFETY: a server has a configuration vector, and what it has in our place is what we put there: null, or a
         // `ServerConfig` in the pool of the configuration. Nobody changes it once there are requests.
-        unsafe { own_config((*self.raw).module_config).cast::<ServerConfig>().as_ref() }
+        unsafe { own_config((*self.raw).module_config).cast::<ServerConfig<'s>>().as_ref() }
     }
 
     /// Makes `config` what this server has of this module. For the time when the configuration is being completed.
-    pub fn set_config(self, config: *mut ServerConfig) {
+    pub fn set_config(self, config: *mut ServerConfig<'s>) {
         // SAFETY: a server has a configuration vector, and there is one thread while the configuration is completed.
         unsafe {
             set_own_config((*self.raw).module_config, config.cast());
@@ -317,7 +372,8 @@ impl<'s> Server<'s> {
     }
 
     /// What requests to this server need.
-    pub fn site(self) -> Option<&'s Site> {
+    #[inline]
+    pub fn site(self) -> Option<&'s Site<'s>> {
         self.config().and_then(ServerConfig::site)
     }
 

@@ -6,54 +6,66 @@
 use std::cell::Cell;
 use std::ffi::{CStr, c_char};
 use std::ptr;
+use std::sync::Arc;
 
-use docroot::{Answer, Errno, Failure, News, Os};
+use docroot::{Answer, Errno, Failure, Look, Moment, News, Os, Trail};
 use once_cell::unsync::OnceCell;
 
 use crate::directives::Site;
-use crate::httpd::{Pool, Request};
+use crate::httpd::{Request, Text};
 use crate::news::report;
 
 /// What a request, its subrequests and its internal redirects share: one answer for each docroot to where it leads.
 ///
 /// The answer "as configured", given when resolving fails, is kept as well: a tree never gets two answers.
+///
+/// A tree is plain memory in the pool of the root request. It owns what it points to because that is copied next to
+/// it, so that nothing must be dropped when the request ends, and nothing that threads share was taken hold of. Foreign
+/// cleanups may use it for as long as there is a pool. What is rare and must be dropped, [`Request::keep`] keeps.
 pub struct Tree<'r> {
-    site: &'r Site,
+    site: &'r Site<'r>,
+    /// Where the docroot of a request is as long as it needs nothing more: the answer is a good one, there is nothing
+    /// to tell of it, and no other docroot has links that a path could lie under. Else [`NOWHERE`].
+    plain: Cell<*const c_char>,
     /// The answer for the docroot of the server. None if another module had computed a docroot before there was a tree.
     server: Option<Pin<'r>>,
-    /// The docroot that requests of the tree have as long as nobody computes another one, by its address.
-    expected: *const c_char,
-    /// Whether a request with the expected docroot and a file just below it needs nothing more: the answer is a good
-    /// one, there is nothing to tell of it, and no other docroot has links that a path could lie under.
-    is_plain: Cell<bool>,
     /// That the docroot could not be resolved, until a request needs it: a server that computes its docroots has one
     /// that is of no use, and often none that exists.
-    failure: Cell<Option<Box<News>>>,
+    failure: Cell<Option<&'r News>>,
     /// The answers for docroots that were computed for one of the requests: by mod_vhost_alias, mod_lua and others.
-    computed: OnceCell<Box<Computed<'r>>>,
-    #[cfg(feature = "fault-injection")]
-    panic_at_end: bool,
+    computed: OnceCell<&'r Computed<'r>>,
 }
+
+/// Where no docroot is.
+const NOWHERE: *const c_char = c"".as_ptr();
 
 /// The answer for one docroot.
 struct Pin<'r> {
-    answer: Answer,
-    /// What requests get as their docroot, if it is another one than the configured; and the name of the release. Both
-    /// are copies in the pool of the root request: httpd and its modules keep pointers to them in tables that are
-    /// looked into until the pool is gone, which is later than this is dropped.
-    docroot: Option<&'r CStr>,
-    release: Option<&'r CStr>,
+    /// Where the links on the way lead; empty if there are none, or they could not be followed.
+    trail: Trail<'r>,
+    /// Why nothing behind them may be served, if that is so.
+    refused: Option<&'r Failure>,
+    /// What requests get as their docroot: where the links lead, or else the docroot as configured.
+    docroot: Text<'r>,
 }
 
 impl<'r> Pin<'r> {
-    fn new(answer: Answer, pool: Pool<'r>) -> Self {
-        // Without a link on the way, what is configured is what is real.
-        let resolution = answer.resolved().filter(|resolution| !resolution.links().is_empty());
-        let Some(resolution) = resolution else {
-            return Self { answer, docroot: None, release: None };
-        };
-        let (docroot, release) = pool.copy_strings(resolution.docroot(), resolution.release());
-        Self { answer, docroot: Some(docroot), release }
+    #[inline]
+    fn new(trail: Trail<'r>, refused: Option<&'r Failure>, configured: Text<'r>) -> Self {
+        Self { trail, refused, docroot: Text::docroot(trail).unwrap_or(configured) }
+    }
+}
+
+/// What a request must copy of an answer. Without a link on the way, what is configured is what is real.
+fn trail(answer: &Answer) -> Trail<'_> {
+    answer.resolved().map(|resolution| resolution.trail()).unwrap_or_default()
+}
+
+/// What `root` must keep of an answer.
+fn refused<'r>(answer: &Answer, root: Request<'r>) -> Option<&'r Failure> {
+    match answer {
+        Answer::Refused(failure) => Some(&**root.keep(Arc::clone(failure))),
+        Answer::Resolved(_) | Answer::AsConfigured => None,
     }
 }
 
@@ -62,16 +74,7 @@ impl<'r> Pin<'r> {
 struct Computed<'r> {
     path: &'r CStr,
     pin: Pin<'r>,
-    next: OnceCell<Box<Computed<'r>>>,
-}
-
-#[cfg(feature = "fault-injection")]
-impl Drop for Tree<'_> {
-    fn drop(&mut self) {
-        if self.panic_at_end {
-            panic!("fault injected into cleanup");
-        }
-    }
+    next: OnceCell<&'r Computed<'r>>,
 }
 
 /// Why a request gets nothing of the release.
@@ -97,14 +100,15 @@ impl Refused {
 
 /// Pins the docroot of a request whose header is complete. A request that has inherited a pin keeps it: httpd runs
 /// `post_read_request` again for each internal redirect.
+#[inline]
 pub fn begin(request: Request<'_>) {
     let Some(tree) = request.tree().or_else(|| start(request)) else {
         return;
     };
     if let Some(pin) = &tree.server {
         // A redirect has a table of its own too, with other names in it; nobody was before us.
-        request.add_variable(DOCUMENT_ROOT, tree.site.docroot().path());
-        if let Some(release) = pin.release {
+        request.add_variable(DOCUMENT_ROOT, tree.site.configured());
+        if let Some(release) = Text::release(pin.trail) {
             request.add_variable(RELEASE, release);
         }
     }
@@ -119,53 +123,78 @@ const RELEASE: &CStr = c"REALDOC_RELEASE";
 #[inline]
 fn start<'r>(request: Request<'r>) -> Option<&'r Tree<'r>> {
     let site = request.server().site()?;
-    if !ptr::eq(request.document_root_address(), site.configured()) {
+    if !ptr::eq(request.document_root_address(), site.configured().as_ptr()) {
         // Some module has computed a docroot already; `map` will see it.
         return None;
     }
-    // The pin belongs to the whole tree, so it must live as long as the request at its root.
-    let root = request.root();
-    let tree = root.tree().unwrap_or_else(|| {
-        let look = site.docroot().look(&Os, Os::now(), site.every());
-        let failure = look.news.and_then(|news| tell_or_keep(request, site, news));
-        let pin = Pin::new(look.answer, root.pool());
-        let is_plain = failure.is_none() && pin.answer.resolved().is_some();
-        root.plant(Tree {
-            site,
-            expected: pin.docroot.map_or(site.configured(), CStr::as_ptr),
-            server: Some(pin),
-            is_plain: Cell::new(is_plain),
-            failure: Cell::new(failure),
-            computed: OnceCell::new(),
-            #[cfg(feature = "fault-injection")]
-            panic_at_end: crate::fault::is_asked(request, "cleanup"),
-        })
-    });
+    let tree = if request.is_first() { plant(request, request, site) } else { start_at_root(request, site) };
     join(request, tree);
     Some(tree)
 }
 
+/// The tree of a redirect from a server that has none. It belongs to all of them, so it must live as long as the
+/// request at their root.
+#[cold]
+fn start_at_root<'r>(request: Request<'r>, site: &'r Site<'r>) -> &'r Tree<'r> {
+    let root = request.root();
+    root.tree().unwrap_or_else(|| {
+        let tree = plant(request, root, site);
+        root.set_tree(tree);
+        tree
+    })
+}
+
+/// Puts what the tree of `root` needs of the answer for the docroot into its pool. In a window that is one copy, and
+/// all that most requests ever need of this module.
+#[inline(always)]
+fn plant<'r>(request: Request<'r>, root: Request<'r>, site: &'r Site<'r>) -> &'r Tree<'r> {
+    #[cfg(feature = "fault-injection")]
+    crate::fault::lay(request, root);
+    let now = Os::now();
+    match site.remembered(now) {
+        Some(resolution) => Tree::grow(root, site, resolution.trail(), None, None),
+        None => look(request, root, site, now),
+    }
+}
+
+/// The rest of [`plant`], where system calls are needed.
+#[inline(never)]
+fn look<'r>(request: Request<'r>, root: Request<'r>, site: &'r Site<'r>, now: Moment) -> &'r Tree<'r> {
+    let Look { answer, news } = site.docroot().look(&Os, now, site.every());
+    let failure = news.and_then(|news| tell_or_keep(request, root, site, news));
+    let tree = Tree::grow(root, site, trail(&answer), refused(&answer, root), failure);
+    if failure.is_some() || answer.resolved().is_none() {
+        tree.plain.set(NOWHERE);
+    }
+    tree
+}
+
 /// Tells of a walk at once, but of a failure only when a request needs the docroot.
 #[cold]
-fn tell_or_keep(request: Request<'_>, site: &Site, news: Box<News>) -> Option<Box<News>> {
+fn tell_or_keep<'r>(request: Request<'r>, root: Request<'r>, site: &Site<'_>, news: Box<News>) -> Option<&'r News> {
     if matches!(*news, News::Failed { .. }) {
-        return Some(news);
+        return Some(&**root.keep(news));
     }
     report(request.server(), site.docroot(), &news);
     None
 }
 
 /// Gives a new subrequest or internal redirect the pin of the request that it came from, if that has one.
+#[inline]
 pub fn inherit(request: Request<'_>) {
-    if let Some(tree) = request.parent().and_then(Request::tree) {
+    // Most requests come from the network.
+    if !request.is_first()
+        && let Some(tree) = request.parent().and_then(Request::tree)
+    {
         join(request, tree);
     }
 }
 
+#[inline]
 fn join<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
     request.set_tree(tree);
-    if let Some(docroot) = tree.server.as_ref().and_then(|pin| pin.docroot) {
-        request.set_document_root(docroot);
+    if let Some(pin) = &tree.server {
+        request.set_document_root(pin.docroot);
     }
 }
 
@@ -173,49 +202,66 @@ fn join<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
 ///
 /// # Errors
 /// [`Refused`] if the file lies under a link that may lead to releases only, and does not.
+#[inline]
 pub fn map(request: Request<'_>) -> Result<(), Refused> {
-    let Some(tree) = request.tree().or_else(|| start_late(request)) else {
-        return Ok(());
-    };
-    let current = request.document_root_address();
-    // By far the most common: httpd has put the URL behind the docroot that it was given, or there is no link that a
-    // path could lie under.
-    if tree.is_plain.get()
-        && ptr::eq(current, tree.expected)
-        && tree.server.as_ref().and_then(|pin| pin.docroot).is_none_or(|docroot| request.is_mapped_to(docroot))
-    {
-        return Ok(());
+    match request.tree() {
+        // By far the most common: httpd has put the URL behind the docroot that it was given. What is less common is
+        // in functions of its own, so that this one needs no stack.
+        Some(tree) if request.has_own_document_root(tree.plain.get()) => {
+            if request.is_mapped_by_httpd() {
+                Ok(())
+            } else {
+                map_subrequest(request, tree)
+            }
+        }
+        tree => map_elsewhere(request, tree),
     }
-    map_elsewhere(request, tree, current)
+}
+
+/// The part of [`map`] for subrequests, which have the docroot of the request around them but need not be mapped by it.
+#[inline(never)]
+fn map_subrequest<'r>(request: Request<'r>, tree: &'r Tree<'r>) -> Result<(), Refused> {
+    match &tree.server {
+        Some(pin) if request.is_canonical_below(pin.trail.docroot()) => Ok(()),
+        _ => map_elsewhere(request, Some(tree)),
+    }
 }
 
 /// The tree of a request whose docroot was computed before there could be one.
-#[cold]
 fn start_late<'r>(request: Request<'r>) -> Option<&'r Tree<'r>> {
     let site = request.server().site()?;
     let root = request.root();
     let tree = root.tree().unwrap_or_else(|| {
-        root.plant(Tree {
+        let tree = root.pool().place(Tree {
             site,
+            plain: Cell::new(NOWHERE),
             server: None,
-            expected: ptr::null(),
-            is_plain: Cell::new(false),
             failure: Cell::default(),
             computed: OnceCell::new(),
-            #[cfg(feature = "fault-injection")]
-            panic_at_end: false,
-        })
+        });
+        root.set_tree(tree);
+        tree
     });
     request.set_tree(tree);
     Some(tree)
 }
 
 /// The rest of [`map`], for what is not the docroot's own.
-fn map_elsewhere<'r>(request: Request<'r>, tree: &'r Tree<'r>, current: *const c_char) -> Result<(), Refused> {
-    if ptr::eq(current, tree.expected) {
-        tree.tell_of_failure(request);
-    } else {
-        compute(request, tree);
+#[inline(never)]
+fn map_elsewhere<'r>(request: Request<'r>, tree: Option<&'r Tree<'r>>) -> Result<(), Refused> {
+    let Some(tree) = tree.or_else(|| start_late(request)) else {
+        return Ok(());
+    };
+    match &tree.server {
+        Some(pin) if ptr::eq(request.document_root_address(), pin.docroot.as_ptr()) => {
+            let is_plain = ptr::eq(tree.plain.get(), pin.docroot.as_ptr());
+            // There may be no link that a path could lie under; and what is made of docroot and URL lies behind them.
+            if is_plain && (pin.trail.bytes().is_empty() || request.is_mapped_to(pin.docroot.to_c_str())) {
+                return Ok(());
+            }
+            tree.tell_of_failure(request);
+        }
+        _ => compute(request, tree),
     }
     // httpd folds `..` before it walks, so what a path says now may not be where it ends.
     if let Some(context) = request.context_document_root()
@@ -254,16 +300,19 @@ fn compute<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
     let Some(path) = request.document_root() else {
         return;
     };
-    tree.is_plain.set(false);
+    tree.plain.set(NOWHERE);
     let mut place = &tree.computed;
     let computed = loop {
         match place.get() {
-            Some(known) if known.path == path || known.pin.docroot == Some(path) => break known,
+            Some(known) if known.path == path || known.pin.docroot.to_c_str() == path => break known,
             Some(known) => place = &known.next,
             None => {
+                let root = request.root();
+                let pool = root.pool();
                 // Where it lies under a link that the tree has an answer for already, that answer stands.
                 let led = tree.lead(path.to_bytes()).ok().flatten();
-                let led = led.map_or(path, |led| request.root().pool().copy(&led));
+                let path = pool.copy(path.to_bytes());
+                let led = led.map_or(path, |led| pool.copy(&led));
                 // A relative docroot has no link that could be found from here.
                 let Ok((entry, look)) = tree.site.compute(led, Os::now()) else {
                     return;
@@ -271,31 +320,50 @@ fn compute<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
                 if let Some(news) = look.news {
                     report(request.server(), &entry, &news);
                 }
-                let pool = request.root().pool();
-                let mut pin = Pin::new(look.answer, pool);
-                if pin.docroot.is_none() && led != path {
-                    pin.docroot = Some(led);
-                }
-                let path = pool.copy(path.to_bytes());
-                break place.get_or_init(|| Box::new(Computed { path, pin, next: OnceCell::new() }));
+                let refused = refused(&look.answer, root);
+                let trail = trail(&look.answer);
+                let computed = pool.place_with_copy(trail.bytes(), |copy| {
+                    let pin = Pin::new(trail.in_copy(copy), refused, led.into());
+                    Computed { path, pin, next: OnceCell::new() }
+                });
+                break place.get_or_init(|| computed);
             }
         }
     };
-    if let Some(docroot) = computed.pin.docroot {
-        request.set_document_root(docroot);
-    }
+    request.set_document_root(computed.pin.docroot);
     // In the place of those that told of the server's docroot.
-    request.set_variable(DOCUMENT_ROOT, computed.path);
-    match computed.pin.release {
+    request.set_variable(DOCUMENT_ROOT, computed.path.into());
+    match Text::release(computed.pin.trail) {
         Some(release) => request.set_variable(RELEASE, release),
         None => request.unset_variable(RELEASE),
     }
 }
 
-impl Tree<'_> {
+impl<'r> Tree<'r> {
+    /// Copies a trail into the pool of `root`, and makes a tree in front of it.
+    #[inline(always)]
+    fn grow(
+        root: Request<'r>,
+        site: &'r Site<'r>,
+        trail: Trail<'_>,
+        refused: Option<&'r Failure>,
+        failure: Option<&'r News>,
+    ) -> &'r Self {
+        root.pool().place_with_copy(trail.bytes(), |copy| {
+            let server = Pin::new(trail.in_copy(copy), refused, site.configured());
+            Self {
+                site,
+                plain: Cell::new(server.docroot.as_ptr()),
+                server: Some(server),
+                failure: Cell::new(failure),
+                computed: OnceCell::new(),
+            }
+        })
+    }
+
     fn tell_of_failure(&self, request: Request<'_>) {
         if let Some(news) = self.failure.take() {
-            report(request.server(), self.site.docroot(), &news);
+            report(request.server(), self.site.docroot(), news);
         }
     }
 
@@ -310,14 +378,14 @@ impl Tree<'_> {
         for _ in 0..8 {
             let path = led.as_deref().unwrap_or(path);
             for (index, (configured, pin)) in self.pins().enumerate() {
-                if let Answer::Refused(failure) = &pin.answer
+                if let Some(failure) = pin.refused
                     && failure.covers(path, configured)
                 {
                     let is_server = index == 0 && self.server.is_some();
                     return Err(Refusal { refused: Refused::new(failure), is_server });
                 }
             }
-            match self.pins().find_map(|(_, pin)| pin.answer.resolved()?.reroot(path)) {
+            match self.pins().find_map(|(_, pin)| pin.trail.reroot(path)) {
                 Some(next) => led = Some(next),
                 None => break,
             }
@@ -327,7 +395,7 @@ impl Tree<'_> {
 
     fn pins(&self) -> impl Iterator<Item = (&CStr, &Pin<'_>)> {
         let server = self.server.as_ref().map(|pin| (self.site.docroot().path(), pin));
-        let computed = std::iter::successors(self.computed.get(), |computed| computed.next.get());
+        let computed = std::iter::successors(self.computed.get(), |computed| computed.next.get()).copied();
         server.into_iter().chain(computed.map(|computed| (computed.path, &computed.pin)))
     }
 }

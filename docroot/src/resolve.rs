@@ -39,41 +39,135 @@ pub struct Rules {
 }
 
 /// One link on the way to a docroot, and where it led.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    path: CString,
-    target: CString,
-    text: Box<[u8]>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link<'r> {
+    path: &'r CStr,
+    target: &'r CStr,
+    text: &'r CStr,
 }
 
-impl Link {
+impl<'r> Link<'r> {
     /// Where the link is: an absolute path in which no other link is left (in readlink mode, none behind `from`).
-    pub fn path(&self) -> &CStr {
-        &self.path
+    pub fn path(self) -> &'r CStr {
+        self.path
     }
 
     /// Where it leads: the real path in realpath mode, its text made absolute in readlink mode.
-    pub fn target(&self) -> &CStr {
-        &self.target
+    pub fn target(self) -> &'r CStr {
+        self.target
     }
 }
 
 /// What a docroot led to at one moment.
 #[derive(Clone, Debug)]
 pub struct Resolution {
-    docroot: CString,
-    links: Box<[Link]>,
-    /// The name of the release. Unknown where no link was met, and where the links lead to no release.
-    release: Option<CString>,
+    /// The bytes of a [`Trail`], and behind them the texts of its links; each string with its NUL. In one piece,
+    /// because there may be thousands of docroots.
+    strings: Box<[u8]>,
+    /// How many of these bytes are the trail; none if there are no links.
+    trail: usize,
+    shape: Shape,
     witness: Witness,
+}
+
+/// Which parts a [`Trail`] has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shape {
+    /// The length of the resolved docroot, without its NUL.
+    docroot: u32,
+    /// The length of the name of the release, with its NUL; zero where there is none.
+    release: u32,
+}
+
+impl Shape {
+    #[inline]
+    fn release_begin(self) -> usize {
+        self.docroot as usize + 1
+    }
+
+    fn links_begin(self) -> usize {
+        self.release_begin() + self.release as usize
+    }
+}
+
+/// Where a docroot and the links on its way led, in plain bytes: whoever copies the bytes owns all of it.
+///
+/// The bytes are strings that each end in NUL: the resolved docroot, the name of the release if there is one, and each
+/// link with its target.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trail<'b> {
+    bytes: &'b [u8],
+    shape: Shape,
+}
+
+impl<'b> Trail<'b> {
+    /// All the bytes. If there are any, they begin with the resolved docroot and the last of them is a NUL.
+    #[inline]
+    pub fn bytes(self) -> &'b [u8] {
+        self.bytes
+    }
+
+    /// The resolved docroot, without its NUL.
+    pub fn docroot(self) -> &'b [u8] {
+        self.bytes.get(..self.shape.docroot as usize).unwrap_or_default()
+    }
+
+    /// The bytes from the name of the release on, if there is one.
+    #[inline]
+    pub fn from_release(self) -> Option<&'b [u8]> {
+        if self.shape.release == 0 { None } else { self.bytes.get(self.shape.release_begin()..) }
+    }
+
+    /// This trail, with a copy of its bytes in their place; empty if that is no copy.
+    #[inline]
+    pub fn in_copy<'c>(self, copy: &'c [u8]) -> Trail<'c> {
+        debug_assert_eq!(self.bytes, copy, "a copy has the same bytes");
+        // All that relies on the bytes relies on this alone, so that it is looked at here, and only here.
+        match copy.last() {
+            Some(0) => Trail { bytes: copy, shape: self.shape },
+            _ => Trail::default(),
+        }
+    }
+
+    /// Where the links lead an absolute path; nothing if it lies under none of them.
+    pub fn reroot(self, path: &[u8]) -> Option<Vec<u8>> {
+        let mut led: Option<Vec<u8>> = None;
+        // The walk met the links in this order, so each can only lie behind those before it.
+        for (link, target) in self.links() {
+            let path = led.as_deref().unwrap_or(path);
+            if let Some(rest) = rest_under(path, link.to_bytes()) {
+                // A link may lead to the root, whose path has the slash that the rest begins with.
+                let target = target.to_bytes().strip_suffix(b"/").unwrap_or(target.to_bytes());
+                led = Some(if target.is_empty() && rest.is_empty() { b"/".to_vec() } else { [target, rest].concat() });
+            }
+        }
+        led
+    }
+
+    /// Each link with its target.
+    fn links(self) -> impl Iterator<Item = (&'b CStr, &'b CStr)> {
+        let mut strings = strings(self.bytes.get(self.shape.links_begin()..));
+        std::iter::from_fn(move || Some((strings.next()?, strings.next()?)))
+    }
+}
+
+/// The strings that follow one another in `bytes`, each with a NUL at its end.
+fn strings(bytes: Option<&[u8]>) -> impl Iterator<Item = &CStr> {
+    let mut rest = bytes.unwrap_or_default();
+    std::iter::from_fn(move || {
+        let string = CStr::from_bytes_until_nul(rest).ok()?;
+        rest = &rest[string.count_bytes() + 1..];
+        Some(string)
+    })
 }
 
 /// What can tell that nothing has changed, as a rule with one system call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Witness {
-    /// The texts of all links: exact, whatever the directories behind them do. For a single link that is one system
-    /// call. It is a few for the rare chain that ends outside of what an earlier link leads to, where a flip of that
-    /// link need not change where the docroot ends.
+    /// The text of the only link, whose path is so long: exact, whatever the directories behind it do.
+    Text(u32),
+    /// The texts of all links: as exact, and a few system calls for the rare chain that ends outside of what an earlier
+    /// link leads to, where a flip of that link need not change where the docroot ends.
     Texts,
     /// The directory that all the links lead to. Flips of any of them show, because `stat(2)` follows them all.
     Directory(FileId),
@@ -83,60 +177,93 @@ enum Witness {
 }
 
 impl Resolution {
+    fn new(docroot: &[u8], release: Option<&[u8]>, met: &[Met], witness: Witness) -> Result<Self, Failure> {
+        let mut strings = Vec::new();
+        // Returns the length, which fits: a path is much shorter than what a `u32` can count.
+        let mut append = |string: &CStr| {
+            strings.extend_from_slice(string.to_bytes_with_nul());
+            string.to_bytes_with_nul().len() as u32
+        };
+        let mut shape = Shape { docroot: append(&terminated(docroot)?) - 1, release: 0 };
+        if let Some(release) = release {
+            shape.release = append(&c_string(release)?);
+        }
+        for met in met {
+            append(&terminated(&met.link)?);
+            append(&terminated(&met.target)?);
+        }
+        let trail = if met.is_empty() { 0 } else { strings.len() };
+        for met in met {
+            strings.extend_from_slice(c_string(&met.text)?.as_bytes_with_nul());
+        }
+        Ok(Self { strings: strings.into_boxed_slice(), trail, shape, witness })
+    }
+
     /// The resolved docroot: the configured one with its links followed. Without links, its own canonical form.
     pub fn docroot(&self) -> &CStr {
-        &self.docroot
+        strings(Some(&self.strings)).next().unwrap_or_default()
     }
 
     /// The links that were met, in the order of the walk; in readlink mode the first alone. In realpath mode a link
     /// that another link's text leads through is one of them, behind that link.
-    pub fn links(&self) -> &[Link] {
-        &self.links
+    pub fn links(&self) -> Vec<Link<'_>> {
+        self.each_link().collect()
+    }
+
+    fn each_link(&self) -> impl Iterator<Item = Link<'_>> {
+        let links = self.trail().links().zip(strings(self.strings.get(self.trail..)));
+        links.map(|((path, target), text)| Link { path, target, text })
+    }
+
+    /// Whether a link was met; without one, what is configured is what is real.
+    pub fn has_links(&self) -> bool {
+        self.trail != 0
+    }
+
+    /// What a request must keep a copy of; empty if there are no links.
+    #[inline]
+    pub fn trail(&self) -> Trail<'_> {
+        Trail { bytes: self.strings.get(..self.trail).unwrap_or_default(), shape: self.shape }
     }
 
     /// The name of the release: of the directory that `RealdocReleases` describes, or where that is not set, the last
     /// component of the target of the last link that is part of the docroot itself.
     pub fn release(&self) -> Option<&CStr> {
-        self.release.as_deref()
+        strings(self.trail().from_release()).next()
     }
 
     fn strays(&self, releases: &Releases) -> bool {
-        self.release.is_none() || self.links.iter().any(|link| !releases.admits(link.target.to_bytes()))
+        self.release().is_none() || self.trail().links().any(|(_, target)| !releases.admits(target.to_bytes()))
     }
 
     /// Whether it leads where `rules` do not admit it. Only links are judged: a docroot that is a plain directory is
     /// what the configuration says itself.
     pub(crate) fn is_refused(&self, rules: &Rules) -> bool {
-        !self.links.is_empty() && rules.releases.as_ref().is_some_and(|releases| self.strays(releases))
+        self.has_links() && rules.releases.as_ref().is_some_and(|releases| self.strays(releases))
     }
 
     /// Where the links lead an absolute path; nothing if it lies under none of them.
     pub fn reroot(&self, path: &[u8]) -> Option<Vec<u8>> {
-        let mut led: Option<Vec<u8>> = None;
-        // The walk met the links in this order, so each can only lie behind those before it.
-        for link in &self.links {
-            let path = led.as_deref().unwrap_or(path);
-            if let Some(rest) = rest_under(path, link.path.to_bytes()) {
-                // A link may lead to the root, whose path has the slash that the rest begins with.
-                let target = link.target.to_bytes().strip_suffix(b"/").unwrap_or(link.target.to_bytes());
-                led = Some(if target.is_empty() && rest.is_empty() { b"/".to_vec() } else { [target, rest].concat() });
-            }
-        }
-        led
+        self.trail().reroot(path)
     }
 
     /// Whether both lead the same way.
     pub fn leads_like(&self, other: &Self) -> bool {
-        self.docroot == other.docroot && self.links == other.links
+        self.docroot() == other.docroot() && self.each_link().eq(other.each_link())
     }
 
     /// Whether a walk of `docroot` would surely lead the same way now. As a rule one system call, and no allocation.
     pub fn still_holds(&self, system: &impl System, docroot: &CStr) -> bool {
-        match &self.witness {
-            Witness::Texts => self.links.iter().all(|link| system.has_text(&link.path, &link.text)),
-            Witness::Directory(id) => {
-                system.status(docroot).is_ok_and(|status| status.is_directory && status.id == *id)
+        match self.witness {
+            // Without counting the lengths of strings, because with no window it is done for each request.
+            Witness::Text(length) => {
+                let path = self.strings.get(self.shape.links_begin()..).and_then(|links| links.get(..=length as usize));
+                let path = path.and_then(|path| CStr::from_bytes_with_nul(path).ok());
+                let text = self.strings.get(self.trail..self.strings.len() - 1);
+                path.zip(text).is_some_and(|(path, text)| system.has_text(path, text))
             }
+            Witness::Texts => self.each_link().all(|link| system.has_text(link.path, link.text.to_bytes())),
+            Witness::Directory(id) => system.status(docroot).is_ok_and(|status| status.is_directory && status.id == id),
             Witness::None => false,
         }
     }
@@ -149,18 +276,13 @@ impl Resolution {
 /// Where the walk ends early or at something else than a directory: the path it had come to and what the operating
 /// system said (`ENOENT`, `ENOTDIR`, `ELOOP`, `EACCES`, `ENAMETOOLONG`, ...).
 pub fn resolve(system: &impl System, docroot: &CStr, rules: &Rules) -> Result<Resolution, Failure> {
-    let mut resolution = match &rules.mode {
-        Mode::Realpath => realpath(system, docroot.to_bytes(), rules)?,
+    match &rules.mode {
+        Mode::Realpath => realpath(system, docroot.to_bytes(), rules),
         Mode::Readlink { from } => {
             let start = from.as_deref().map_or(&b"/"[..], CStr::to_bytes);
-            readlink(system, docroot.to_bytes(), start, rules)?
+            readlink(system, docroot.to_bytes(), start, rules)
         }
-    };
-    if let Some(releases) = &rules.releases {
-        let release = releases.release_of(resolution.docroot.to_bytes()).filter(|_| !resolution.links.is_empty());
-        resolution.release = release.and_then(|release| CString::new(last(release)).ok());
     }
-    Ok(resolution)
 }
 
 /// The links that stand at present between a docroot and where it leads, as far as one can get. One that leads where it
@@ -199,8 +321,7 @@ fn realpath(system: &impl System, docroot: &[u8], rules: &Rules) -> Result<Resol
         let met = links.iter().enumerate();
         failure.behind(met.map(|(index, met)| (&met.link[..], got_to(index).then_some(&met.target[..]))), rules)
     })?;
-    let release = of_docroot.and_then(|index| CString::new(last(&links[index].target)).ok());
-    finish(system, at, links, release, rules)
+    finish(system, &at, &links, of_docroot.map(|index| last(&links[index].target)), rules)
 }
 
 /// A link that a walk has met.
@@ -302,10 +423,10 @@ fn readlink(system: &impl System, docroot: &[u8], start: &[u8], rules: &Rules) -
         Ok(FirstLink { link, target, text, behind }) => {
             let mut resolved = target.clone();
             append_all(&mut resolved, behind);
-            let release = CString::new(last(&target)).ok();
-            finish(system, resolved, vec![Met { link, target, text }], release, rules)
+            let met = [Met { link, target, text }];
+            finish(system, &resolved, &met, Some(last(&met[0].target)), rules)
         }
-        Err(canonical) => finish(system, canonical, Vec::new(), None, rules),
+        Err(canonical) => finish(system, &canonical, &[], None, rules),
     }
 }
 
@@ -408,45 +529,49 @@ fn append_all(path: &mut Vec<u8>, mut ahead: &[u8]) {
     }
 }
 
-/// Checks that a walk has led to a directory, and finds what will tell that it still does.
+/// Checks that a walk has led to a directory, and finds what will tell that it still does. The release is what it is
+/// called where no rule says what a release is.
 fn finish(
     system: &impl System,
-    docroot: Vec<u8>,
-    met: Vec<Met>,
-    release: Option<CString>,
+    docroot: &[u8],
+    met: &[Met],
+    release: Option<&[u8]>,
     rules: &Rules,
 ) -> Result<Resolution, Failure> {
     // Read before the directory is looked at: whatever takes its place later is stamped later than this.
     let now = system.file_clock();
-    let path = terminated(&docroot)?;
+    let path = terminated(docroot)?;
     let status = match system.status(&path) {
         Ok(status) if status.is_directory => Ok(status),
         Ok(_) => Err(Errno(libc::ENOTDIR)),
         Err(errno) => Err(errno),
     };
     let status = status.map_err(|errno| {
-        Failure::new(&docroot, errno).behind(met.iter().map(|met| (&met.link[..], Some(&met.target[..]))), rules)
+        Failure::new(docroot, errno).behind(met.iter().map(|met| (&met.link[..], Some(&met.target[..]))), rules)
     })?;
-    let ends_outside = met.iter().any(|met| rest_under(&docroot, &met.target).is_none());
-    let witness = if met.len() == 1 || ends_outside {
+    let ends_outside = met.iter().any(|met| rest_under(docroot, &met.target).is_none());
+    let witness = if let [met] = met {
+        Witness::Text(met.link.len() as u32)
+    } else if ends_outside {
         Witness::Texts
     } else if status.id.changed < now {
         Witness::Directory(status.id)
     } else {
         Witness::None
     };
-    let links = met
-        .into_iter()
-        .map(|Met { link, target, text }| {
-            Ok(Link { path: terminated(&link)?, target: terminated(&target)?, text: text.into_boxed_slice() })
-        })
-        .collect::<Result<_, Failure>>()?;
-    Ok(Resolution { docroot: path, links, release, witness })
+    let release = match &rules.releases {
+        Some(releases) => releases.release_of(docroot).filter(|_| !met.is_empty()).map(last),
+        None => release,
+    };
+    Resolution::new(docroot, release, met, witness)
 }
 
 /// The path as system calls take it; the empty path is the root.
 fn terminated(path: &[u8]) -> Result<CString, Failure> {
-    let path = if path.is_empty() { b"/" } else { path };
-    // Paths come from C strings and from the kernel, neither of which has a NUL inside.
-    CString::new(path).map_err(|_| Failure::new(path, Errno(libc::EINVAL)))
+    c_string(if path.is_empty() { b"/" } else { path })
+}
+
+/// Paths and texts come from C strings and from the kernel, neither of which has a NUL inside.
+fn c_string(string: &[u8]) -> Result<CString, Failure> {
+    CString::new(string).map_err(|_| Failure::new(string, Errno(libc::EINVAL)))
 }

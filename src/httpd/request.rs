@@ -8,7 +8,7 @@ use std::ptr;
 
 use apache_sys as sys;
 
-use super::{Pool, Server, own_config, set_own_config};
+use super::{Pool, Server, Text, own_config, set_own_config};
 use crate::pin::Tree;
 
 /// A request: from the network, a subrequest, or an internal redirect.
@@ -28,12 +28,14 @@ impl<'r> Request<'r> {
     }
 
     /// The server that answers the request.
+    #[inline]
     pub fn server(self) -> Server<'r> {
         // SAFETY: a request's server is set and lives as long as the configuration.
         unsafe { Server::new((*self.raw).server) }
     }
 
     /// The request that this one is a part of or a continuation of.
+    #[inline]
     pub fn parent(self) -> Option<Self> {
         // SAFETY: both are null or requests that outlive this one: a subrequest's pool is a child of its main
         // request's, and a redirect shares the pool of the request before.
@@ -41,6 +43,13 @@ impl<'r> Request<'r> {
         // A redirect within a subrequest has both, and its predecessor is the nearer one.
         let parent = if prev.is_null() { main } else { prev };
         (!parent.is_null()).then_some(Self { raw: parent, life: PhantomData })
+    }
+
+    /// Whether it came from the network.
+    #[inline]
+    pub fn is_first(self) -> bool {
+        // SAFETY: the request is live.
+        unsafe { (*self.raw).main.is_null() & (*self.raw).prev.is_null() }
     }
 
     /// The request that came from the network.
@@ -53,9 +62,21 @@ impl<'r> Request<'r> {
     }
 
     /// Where the string of its docroot is. For comparing addresses only.
+    #[inline]
     pub fn document_root_address(self) -> *const c_char {
         // SAFETY: a request has core's configuration from `create_request` on.
         unsafe { sys::ap_document_root(self.raw) }
+    }
+
+    /// Whether `docroot` is what was last made its own docroot, by its address.
+    #[inline]
+    pub fn has_own_document_root(self, docroot: *const c_char) -> bool {
+        // SAFETY: a request has core's configuration from `create_request` on, which every module may look into
+        // (http_core.h). Not by a function of httpd's, because this is asked for each request.
+        unsafe {
+            let core = (*self.raw).request_config.cast::<*const sys::core_request_config>();
+            ptr::eq((**core.add(sys::AP_CORE_MODULE_INDEX as usize)).document_root, docroot)
+        }
     }
 
     /// Its docroot: its own, or the one that the configuration gives its server. To be looked at and not kept: whoever
@@ -70,7 +91,8 @@ impl<'r> Request<'r> {
     }
 
     /// Makes `docroot` the docroot of this request alone.
-    pub fn set_document_root(self, docroot: &'r CStr) {
+    #[inline]
+    pub fn set_document_root(self, docroot: Text<'r>) {
         // SAFETY: a request has core's configuration from `create_request` on, which is this request's own, and the
         // string lives as long as the request.
         unsafe { sys::ap_set_document_root(self.raw, docroot.as_ptr()) };
@@ -113,6 +135,36 @@ impl<'r> Request<'r> {
         }
     }
 
+    /// Whether httpd itself has mapped the URL of this request, which is no subrequest, by the docroot that it had then.
+    #[inline]
+    pub fn is_mapped_by_httpd(self) -> bool {
+        // SAFETY: the request is live.
+        let is_subrequest = unsafe { !(*self.raw).main.is_null() };
+        !is_subrequest && self.is_canonical()
+    }
+
+    /// Whether httpd has made the file name canonical: it notes so what it has mapped by a docroot. Another module that
+    /// maps a URL leaves null there (or, as mod_vhost_alias does, something else). A subrequest may start out so too,
+    /// with the directory of the file of the request around it.
+    #[inline]
+    fn is_canonical(self) -> bool {
+        // SAFETY: the request is live.
+        unsafe { !(*self.raw).filename.is_null() && (*self.raw).canonical_filename == (*self.raw).filename }
+    }
+
+    /// Whether its file, in canonical form, is `directory` or lies in it.
+    pub fn is_canonical_below(self, directory: &[u8]) -> bool {
+        let length = directory.len();
+        // SAFETY: a canonical file is a C string. It is looked into only as far as it is equal to the directory, in
+        // which there is no NUL, and one byte further, which then is there.
+        self.is_canonical()
+            && unsafe {
+                let filename = (*self.raw).filename;
+                libc::strncmp(filename, directory.as_ptr().cast(), length) == 0
+                    && matches!(*filename.add(length) as u8, b'/' | 0)
+            }
+    }
+
     /// Whether its file is just `directory` with the path of its URL behind it.
     pub fn is_mapped_to(self, directory: &CStr) -> bool {
         let length = directory.count_bytes();
@@ -144,7 +196,7 @@ impl<'r> Request<'r> {
     }
 
     /// Sets a variable for handlers, CGI, SSI, PHP and logs.
-    pub fn set_variable(self, name: &'static CStr, value: &'r CStr) {
+    pub fn set_variable(self, name: &'static CStr, value: Text<'r>) {
         // SAFETY: a request whose header is complete has the table; the strings live as long as the request.
         unsafe { sys::apr_table_setn((*self.raw).subprocess_env, name.as_ptr(), value.as_ptr()) };
     }
@@ -156,12 +208,14 @@ impl<'r> Request<'r> {
     }
 
     /// Sets a variable that the request cannot have yet, without looking for it.
-    pub fn add_variable(self, name: &'static CStr, value: &'r CStr) {
+    #[inline]
+    pub fn add_variable(self, name: &'static CStr, value: Text<'r>) {
         // SAFETY: a request whose header is complete has the table; the strings live as long as the request.
         unsafe { sys::apr_table_addn((*self.raw).subprocess_env, name.as_ptr(), value.as_ptr()) };
     }
 
     /// The pool that lives as long as the request.
+    #[inline]
     pub fn pool(self) -> Pool<'r> {
         // SAFETY: a request has a pool, which lives as long as it does, and which this thread may use.
         unsafe { Pool::new((*self.raw).pool) }
@@ -174,13 +228,15 @@ impl<'r> Request<'r> {
     }
 
     /// The tree that the request belongs to, as far as it is known.
+    #[inline]
     pub fn tree(self) -> Option<&'r Tree<'r>> {
         // SAFETY: a request has a configuration vector, and what it has in our place is what we put there: null, or a
-        // `Tree` that lives until the pool of the root request is destroyed.
+        // `Tree` in the pool of the root request.
         unsafe { own_config((*self.raw).request_config).cast::<Tree<'r>>().as_ref() }
     }
 
     /// Makes `tree` the tree that the request belongs to.
+    #[inline]
     pub fn set_tree(self, tree: &'r Tree<'r>) {
         // SAFETY: a request has a configuration vector of its own; `tree` outlives the request.
         unsafe {
@@ -188,13 +244,13 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Starts a tree at this request, which must be the root of it. It ends with the request's pool, when the last
-    /// byte of the response is out.
-    pub fn plant(self, tree: Tree<'r>) -> &'r Tree<'r> {
+    /// Keeps a value for the tree of this request, which must be the root of it, and drops it when the request's pool
+    /// is destroyed. For what is rare: most trees need nothing that must be dropped.
+    #[cold]
+    pub fn keep<T>(self, value: T) -> &'r T {
         // SAFETY: what a pool owns lives as long as the pool, here as long as the root request.
-        let tree = unsafe { &*self.pool().own(Planted { root: self.raw, tree }) };
-        self.set_tree(&tree.tree);
-        &tree.tree
+        let kept = unsafe { &*self.pool().own(Kept { root: self.raw, value }) };
+        &kept.value
     }
 
     /// The value of a request header, the first if there are more.
@@ -208,15 +264,15 @@ impl<'r> Request<'r> {
     }
 }
 
-/// A tree in the pool of its root request.
-struct Planted<'r> {
+/// What a tree keeps, in the pool of its root request.
+struct Kept<T> {
     root: *mut sys::request_rec,
-    tree: Tree<'r>,
+    value: T,
 }
 
-impl Drop for Planted<'_> {
-    /// Makes the requests forget the tree. A cleanup of another module, registered before the request's header was
-    /// complete, runs later than this one; whatever it does must not lead back here.
+impl<T> Drop for Kept<T> {
+    /// Makes the requests forget the tree before the value is dropped. A cleanup of another module, registered earlier,
+    /// runs later than this one; whatever it does must not lead back here.
     fn drop(&mut self) {
         let mut request = self.root;
         while !request.is_null() {
