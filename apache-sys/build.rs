@@ -118,7 +118,7 @@ fn bind(flags: &[String]) {
             // Functions that it calls.
             .allowlist_function("ap_hook_(create_request|post_read_request|map_to_storage|check_config|test_config|post_config)")
             .allowlist_function("ap_(document_root|set_document_root|context_document_root|set_context_info)")
-            .allowlist_function("ap_(check_cmd_context|getword_conf|exists_config_define|rwrite)")
+            .allowlist_function("ap_(check_cmd_context|getword_conf|exists_config_define|rwrite|state_query)")
             .allowlist_function("ap_(create_per_dir_config|merge_per_dir_configs|core_reorder_directories)")
             .allowlist_function("apr_(palloc|pool_cleanup_register|pool_cleanup_null|table_get|table_setn|table_addn|table_unset|array_make|array_push)")
             .allowlist_function("apr_(filepath_merge|fnmatch_test|optional_hook_add)")
@@ -126,6 +126,7 @@ fn bind(flags: &[String]) {
             .allowlist_var("MODULE_MAGIC_(NUMBER_MAJOR|NUMBER_MINOR|COOKIE)")
             .allowlist_var("APR_HOOK_(REALLY_FIRST|FIRST|MIDDLE|LAST|REALLY_LAST)")
             .allowlist_var("OK|DECLINED|DONE|HTTP_INTERNAL_SERVER_ERROR|HTTP_SERVICE_UNAVAILABLE|HTTP_NOT_FOUND|HTTP_FORBIDDEN")
+            .allowlist_var("AP_SQ_(MAIN_STATE|RUN_MODE|MS_CREATE_PRE_CONFIG|RM_NORMAL)")
             .allowlist_var("RSRC_CONF|ACCESS_CONF|OR_ALL")
             .allowlist_var("NOT_IN_HTACCESS|NOT_IN_DIR_CONTEXT")
             .allowlist_var("APLOG_(EMERG|ALERT|CRIT|ERR|WARNING|NOTICE|INFO|DEBUG)")

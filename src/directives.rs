@@ -9,23 +9,29 @@ use std::time::Duration;
 
 use apache_sys as sys;
 use docroot::{
-    Cache, Docroot, Look, Moment, NotAbsolute, Os, Resolution, Settings, parse_every, parse_readlink, parse_releases,
-    parse_switch,
+    Cache, Docroot, Look, Moment, NotAbsolute, Os, Resolution, Rules, Settings, parse_every, parse_readlink,
+    parse_releases, parse_switch,
 };
 
 use crate::guard::guard;
 use crate::httpd::{Command, Commands, Level, Pool, Server, Text, log};
 
-/// What a server or virtual host has of this module.
+/// What a server or virtual host has of this module. There may be thousands, so it is small.
 #[derive(Default)]
 pub struct ServerConfig<'s> {
-    settings: Settings,
+    /// What directives set, while the configuration is being read. Gone when requests come.
+    settings: Option<Box<Settings>>,
     site: Option<Site<'s>>,
     /// What this process knows of docroots; the same for all servers.
     cache: Option<Arc<Cache>>,
 }
 
 impl<'s> ServerConfig<'s> {
+    /// What directives set.
+    pub fn settings(&self) -> Option<&Settings> {
+        self.settings.as_deref()
+    }
+
     /// What requests need; nothing where docroots are not resolved.
     #[inline]
     pub fn site(&self) -> Option<&Site<'s>> {
@@ -43,10 +49,9 @@ pub struct Site<'s> {
     docroot: Arc<Docroot>,
     /// httpd's own string of the docroot, which the address tells from any other without comparing.
     configured: Text<'s>,
-    rules: usize,
-    /// For how long a look counts, and the same in nanoseconds.
-    every: Duration,
+    /// For how long a look counts, in nanoseconds.
     window: u64,
+    rules: usize,
     cache: Arc<Cache>,
 }
 
@@ -66,7 +71,7 @@ impl<'s> Site<'s> {
     /// For how long a look counts.
     #[inline]
     pub fn every(&self) -> Duration {
-        self.every
+        Duration::from_nanos(self.window)
     }
 
     /// What this process knows of the server's docroot, if it has looked recently enough.
@@ -80,7 +85,7 @@ impl<'s> Site<'s> {
     /// # Errors
     /// [`NotAbsolute`] if `docroot` is no absolute path.
     pub fn compute(&self, docroot: &CStr, now: Moment) -> Result<(Arc<Docroot>, Look), NotAbsolute> {
-        self.cache.computed(docroot, self.rules, &Os, now, self.every)
+        self.cache.computed(docroot, self.rules, &Os, now, self.every())
     }
 }
 
@@ -197,7 +202,7 @@ unsafe fn set(
                 name = command.name().to_string_lossy(),
             ))
         } else {
-            change(&mut command.server_config().settings, value.to_bytes())
+            change(command.server_config().settings.get_or_insert_default(), value.to_bytes())
         };
         match result {
             Ok(()) => std::ptr::null(),
@@ -235,42 +240,57 @@ pub unsafe extern "C" fn merge_server_config(
         // SAFETY: httpd guarantees the pool, and that both point to what we made.
         let (pool, server, host) =
             unsafe { (Pool::new(pool), &*server.cast::<ServerConfig<'_>>(), &*host.cast::<ServerConfig<'_>>()) };
-        pool.own(ServerConfig { settings: host.settings.over(&server.settings), ..ServerConfig::default() }).cast()
+        let settings = match (&host.settings, &server.settings) {
+            (Some(host), Some(server)) => Some(Box::new(host.over(server))),
+            (one, other) => one.as_ref().or(other.as_ref()).cloned(),
+        };
+        pool.own(ServerConfig { settings, ..ServerConfig::default() }).cast()
     })
 }
 
-/// What a server sets and inherits; the defaults where there is no directive of ours.
-pub fn server_settings(server: Server<'_>) -> Settings {
-    server.config().map(|config| config.settings.clone()).unwrap_or_default()
+/// The rules of one server after another. Most have the same settings, which are the main server's.
+#[derive(Default)]
+pub struct RulesOf {
+    nothing: Settings,
+    last: Option<(*const Settings, Rules)>,
+}
+
+impl RulesOf {
+    /// How the docroot of a server is resolved; nothing where it is left alone.
+    pub fn server(&mut self, server: Server<'_>) -> Option<&Rules> {
+        let settings = server.settings().unwrap_or(&self.nothing);
+        let at = std::ptr::from_ref(settings);
+        if self.last.as_ref().is_none_or(|(last, _)| *last != at) {
+            self.last = Some((at, settings.rules()));
+        }
+        settings.enabled().then_some(())?;
+        self.last.as_ref().map(|(_, rules)| rules)
+    }
 }
 
 /// Gives each server of a complete configuration what its requests will need.
 ///
 /// A virtual host without any directive of ours shares the main server's `ServerConfig`, but not its docroot, so each
 /// gets one of its own.
-pub fn settle(pool: Pool<'_>, main: Server<'_>) {
+pub fn settle<'s>(pool: Pool<'s>, main: Server<'s>) {
     let mut cache = Cache::default();
-    let entries: Vec<_> = main
-        .with_virtual_hosts()
-        .map(|server| {
-            let settings = server_settings(server);
-            let entry = settings.enabled().then(|| entry(server, &settings, &mut cache)).flatten();
-            (server, settings, entry)
-        })
-        .collect();
+    let mut rules = RulesOf::default();
+    let entries: Vec<_> = main.with_virtual_hosts().map(|server| entry(server, &mut rules, &mut cache)).collect();
     cache.settle();
     let cache = Arc::new(cache);
-    for (server, settings, entry) in entries {
-        let every = settings.every();
-        let site = entry.map(|entry| Site {
-            docroot: entry.docroot,
-            configured: entry.configured,
-            rules: entry.rules,
-            every,
-            window: every.as_nanos().try_into().unwrap_or(u64::MAX),
+    let configs = entries.into_iter().map(|entry| ServerConfig {
+        settings: None,
+        site: entry.map(|Entry { docroot, configured, window, rules }| Site {
+            docroot,
+            configured,
+            window,
+            rules,
             cache: Arc::clone(&cache),
-        });
-        server.set_config(pool.own(ServerConfig { settings, site, cache: Some(Arc::clone(&cache)) }));
+        }),
+        cache: Some(Arc::clone(&cache)),
+    });
+    for (server, config) in main.with_virtual_hosts().zip(pool.own_all(configs.collect())) {
+        server.set_config(config);
     }
 }
 
@@ -278,14 +298,17 @@ pub fn settle(pool: Pool<'_>, main: Server<'_>) {
 struct Entry<'s> {
     docroot: Arc<Docroot>,
     configured: Text<'s>,
+    window: u64,
     rules: usize,
 }
 
-fn entry<'s>(server: Server<'s>, settings: &Settings, cache: &mut Cache) -> Option<Entry<'s>> {
+fn entry<'s>(server: Server<'s>, rules: &mut RulesOf, cache: &mut Cache) -> Option<Entry<'s>> {
     let configured = server.configured_document_root()?;
-    let rules = cache.rules(&settings.rules());
+    let rules = cache.rules(rules.server(server)?);
+    let every = server.settings().map_or(Duration::ZERO, Settings::every);
+    let window = every.as_nanos().try_into().unwrap_or(u64::MAX);
     match cache.configured(configured, rules) {
-        Ok(docroot) => Some(Entry { docroot, configured: configured.into(), rules }),
+        Ok(docroot) => Some(Entry { docroot, configured: configured.into(), window, rules }),
         Err(error) => {
             log!(server, Level::Warning, "{}: left as configured: {error}", configured.to_string_lossy());
             None

@@ -8,7 +8,6 @@ use std::os::unix::ffi::OsStrExt;
 use docroot::{Docroot, Mode, Moment, Os, Rules, passages};
 use std::time::Duration;
 
-use crate::directives::server_settings;
 use crate::httpd::Server;
 use crate::sections::following;
 
@@ -28,7 +27,7 @@ fn describe(text: &mut String, server: Server<'_>) -> std::fmt::Result {
         return writeln!(text, "    docroot: none");
     };
     writeln!(text, "    docroot: {}", path.to_string_lossy())?;
-    let settings = server_settings(server);
+    let settings = server.settings().cloned().unwrap_or_default();
     if !settings.enabled() {
         return writeln!(text, "    Realdoc Off");
     }

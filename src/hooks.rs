@@ -8,7 +8,7 @@ use std::ffi::c_int;
 use apache_sys as sys;
 
 use crate::guard::guard;
-use crate::httpd::{Pool, Request, Server, is_defined};
+use crate::httpd::{Pool, Request, Server, is_defined, is_rehearsal};
 use crate::{directives, dump, pin, sections, status};
 
 /// A subrequest or an internal redirect begins: it gets the pin of the request that it came from.
@@ -68,8 +68,10 @@ pub unsafe extern "C" fn check_config(
     s: *mut sys::server_rec,
 ) -> c_int {
     guard(sys::HTTP_INTERNAL_SERVER_ERROR, || {
-        // SAFETY: httpd guarantees both for as long as the configuration lives, and that this is its only thread.
-        unsafe { sections::follow_links(Pool::new(pconf), Server::new(s)) };
+        if !is_rehearsal() {
+            // SAFETY: httpd guarantees both for as long as the configuration lives, and that this is its only thread.
+            unsafe { sections::follow_links(Pool::new(pconf), Server::new(s)) };
+        }
         sys::OK
     })
 }
@@ -110,9 +112,11 @@ pub unsafe extern "C" fn post_config(
     s: *mut sys::server_rec,
 ) -> c_int {
     guard(sys::HTTP_INTERNAL_SERVER_ERROR, || {
-        // SAFETY: httpd guarantees both for as long as the configuration lives, and that this is its only thread.
-        let (pool, server) = unsafe { (Pool::new(pconf), Server::new(s)) };
-        directives::settle(pool, server);
+        if !is_rehearsal() {
+            // SAFETY: httpd guarantees both for as long as the configuration lives, and that this is its only thread.
+            let (pool, server) = unsafe { (Pool::new(pconf), Server::new(s)) };
+            directives::settle(pool, server);
+        }
         sys::OK
     })
 }

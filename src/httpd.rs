@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use apache_sys as sys;
-use docroot::{Cache, Trail};
+use docroot::{Cache, Settings, Trail};
 
 use crate::directives::{ServerConfig, Site};
 use crate::guard::guard;
@@ -221,6 +221,12 @@ impl<'p> Pool<'p> {
         }
     }
 
+    /// Moves values into the pool, which drops them at its end, all at once.
+    pub fn own_all<T>(self, values: Vec<T>) -> &'p [T] {
+        // SAFETY: what a pool owns lives as long as the pool.
+        unsafe { &*self.own(values) }
+    }
+
     /// Moves `value` into the pool. Nothing is ever dropped, so that this costs an allocation and no more.
     pub fn place<T>(self, value: T) -> &'p T {
         self.place_with_copy(&[], |_| value)
@@ -364,11 +370,16 @@ impl<'s> Server<'s> {
     }
 
     /// Makes `config` what this server has of this module. For the time when the configuration is being completed.
-    pub fn set_config(self, config: *mut ServerConfig<'s>) {
+    pub fn set_config(self, config: &'s ServerConfig<'s>) {
         // SAFETY: a server has a configuration vector, and there is one thread while the configuration is completed.
         unsafe {
-            set_own_config((*self.raw).module_config, config.cast());
+            set_own_config((*self.raw).module_config, ptr::from_ref(config).cast_mut().cast());
         }
+    }
+
+    /// What this server sets and inherits; nothing where there is no directive of ours.
+    pub fn settings(self) -> Option<&'s Settings> {
+        self.config().and_then(ServerConfig::settings)
     }
 
     /// What requests to this server need.
@@ -425,6 +436,16 @@ impl<'s> Server<'s> {
 pub fn is_defined(name: &CStr) -> bool {
     // SAFETY: a C string that httpd only reads.
     unsafe { sys::ap_exists_config_define(name.as_ptr()) != 0 }
+}
+
+/// Whether httpd reads its configuration only to see whether it can: when it starts it does so once, throws all of it
+/// away, and reads it again. What is made of it then is what the second reading makes.
+pub fn is_rehearsal() -> bool {
+    // SAFETY: plain numbers; httpd knows both questions.
+    unsafe {
+        sys::ap_state_query(sys::AP_SQ_MAIN_STATE) == sys::AP_SQ_MS_CREATE_PRE_CONFIG
+            && sys::ap_state_query(sys::AP_SQ_RUN_MODE) == sys::AP_SQ_RM_NORMAL
+    }
 }
 
 /// How bad a line is.

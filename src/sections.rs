@@ -8,26 +8,38 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 
-use docroot::{Errno, Os, Passage, Rules, Status, System, Timestamp, follow, is_led_away, overlaps, passages};
+use docroot::{
+    Errno, Mode, Os, Passage, Rules, Status, System, Timestamp, follow, is_led_away, overlaps, passages, passages_from,
+};
 
-use crate::directives::server_settings;
+use crate::directives::RulesOf;
 use crate::httpd::{Definition, Level, Pool, Server, log};
 
 /// Lets the sections of all servers follow, and says what cannot.
 ///
 /// # Safety
 /// Only while the configuration is being checked, before there are threads.
-pub unsafe fn follow_links(pool: Pool<'_>, main: Server<'_>) {
+pub unsafe fn follow_links<'s>(pool: Pool<'s>, main: Server<'s>) {
     // SAFETY: the caller's promise.
     let definitions = unsafe { Definitions::new() };
-    let files = Remembering::default();
+    let mut rules_of = RulesOf::default();
+    let files = Neighbours::default();
     let mut warned = HashSet::new();
     for server in main.with_virtual_hosts() {
-        let Some((passages, rules)) = server_passages(server, &files) else {
+        let Some(rules) = rules_of.server(server) else {
             continue;
         };
+        let (of_all, of_host) = (&definitions.of_all, definitions.of_host(server));
+        // With thousands of virtual hosts, to look at what no section is written for would be felt.
+        if rules.releases.is_none() && of_all.is_empty() && of_host.is_empty() {
+            continue;
+        }
+        let Some(docroot) = docroot(server) else {
+            continue;
+        };
+        let passages = files.passages(docroot, rules);
         let mut follows = false;
         if let Some(releases) = &rules.releases {
             let copies: Vec<_> = server
@@ -44,10 +56,13 @@ pub unsafe fn follow_links(pool: Pool<'_>, main: Server<'_>) {
                 server.add_sections(&copies, pool);
             }
         }
-        let (sections, computed) = definitions.of(server);
-        for (definition, warning) in warnings(&sections, &computed, &passages, &rules, follows) {
+        let computed = || of_all.iter().chain(of_host).filter(|known| !known.definition.is_section());
+        for known in of_all.iter().chain(of_host).filter(|known| known.definition.is_section()) {
+            let Some(warning) = known.warning(&passages, rules, follows, computed()) else {
+                continue;
+            };
             // One section of the main server stands in every virtual host.
-            let line = format!("{} at {}: {warning}", definition.title(), definition.place());
+            let line = format!("{} at {}: {warning}", known.definition.title(), known.definition.place());
             if !warned.contains(&line) {
                 log!(server, Level::Warning, "{line}");
                 warned.insert(line);
@@ -59,8 +74,8 @@ pub unsafe fn follow_links(pool: Pool<'_>, main: Server<'_>) {
 /// The directives that matter here, by where they stand. With thousands of virtual hosts, each must find its own
 /// without looking at those of all others.
 struct Definitions<'s> {
-    of_all: Vec<Definition<'s>>,
-    of_host: HashMap<(&'s CStr, u32), Vec<Definition<'s>>>,
+    of_all: Vec<Known<'s>>,
+    of_host: HashMap<(&'s CStr, u32), Vec<Known<'s>>>,
 }
 
 impl<'s> Definitions<'s> {
@@ -71,36 +86,62 @@ impl<'s> Definitions<'s> {
         let names = ["<Directory", "<DirectoryMatch", "VirtualDocumentRoot", "VirtualDocumentRootIP"];
         // SAFETY: the caller's promise.
         for definition in unsafe { Definition::all(&names) } {
+            let known = Known { definition, path: definition.path() };
             match definition.virtual_host() {
-                Some(place) => definitions.of_host.entry(place).or_default().push(definition),
-                None => definitions.of_all.push(definition),
+                Some(place) => definitions.of_host.entry(place).or_default().push(known),
+                None => definitions.of_all.push(known),
             }
         }
         definitions
     }
 
-    /// Those that stand in this server, or outside of all virtual hosts: sections, and how docroots are computed.
-    fn of(&self, server: Server<'_>) -> (Vec<Definition<'s>>, Vec<Definition<'s>>) {
-        let own = server.place().and_then(|place| self.of_host.get(&place)).map_or(&[][..], Vec::as_slice);
-        self.of_all.iter().chain(own).partition(|definition| definition.is_section())
+    /// Those that stand in this virtual host.
+    fn of_host(&self, server: Server<'s>) -> &[Known<'s>] {
+        // Most configurations have none in any, and to hash a place takes longer than to see that.
+        let place = if self.of_host.is_empty() { None } else { server.place() };
+        place.and_then(|place| self.of_host.get(&place)).map_or(&[], Vec::as_slice)
     }
 }
 
-/// The operating system, asked only once about each directory that is no link: the docroots of thousands of virtual
-/// hosts have the same directories above them.
-#[derive(Default)]
-struct Remembering {
-    no_links: RefCell<HashSet<CString>>,
+/// A directive, with what must not be made out anew for each virtual host.
+struct Known<'s> {
+    definition: Definition<'s>,
+    /// The path of a section; nothing of a regular expression.
+    path: Option<Vec<u8>>,
 }
 
-impl System for Remembering {
-    fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
-        if self.no_links.borrow().contains(path) {
-            return Err(Errno(libc::EINVAL));
+/// The operating system, which is not asked again about the directories above a docroot where those of the virtual host
+/// before it are the same.
+#[derive(Default)]
+struct Neighbours {
+    /// A path in which there is no link: the last one that was seen to be none.
+    real: RefCell<Vec<u8>>,
+}
+
+impl Neighbours {
+    fn passages(&self, docroot: &CStr, rules: &Rules) -> Vec<Passage> {
+        // What is above the place where looking begins may be anything.
+        if matches!(rules.mode, Mode::Readlink { from: Some(_) }) {
+            return passages(&Os, docroot, rules);
         }
+        let real = {
+            let real = self.real.borrow();
+            let common = real.iter().zip(docroot.to_bytes()).take_while(|(one, other)| one == other).count();
+            // Names are compared whole.
+            let end = real[..common].iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+            real[..end].to_vec()
+        };
+        passages_from(self, &real, docroot, rules)
+    }
+}
+
+impl System for Neighbours {
+    fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
         let text = Os.read_link(path);
         if text == Err(Errno(libc::EINVAL)) {
-            self.no_links.borrow_mut().insert(path.to_owned());
+            let mut real = self.real.borrow_mut();
+            real.clear();
+            real.extend_from_slice(path.to_bytes());
         }
         text
     }
@@ -118,27 +159,28 @@ impl System for Remembering {
     }
 }
 
-/// The links that stand between a server's docroot and where it leads, and its rules; nothing where docroots are left
-/// alone.
-pub fn server_passages(server: Server<'_>, files: &impl System) -> Option<(Vec<Passage>, Rules)> {
-    let settings = server_settings(server);
-    let docroot = server.configured_document_root().filter(|docroot| docroot.to_bytes().first() == Some(&b'/'))?;
-    let rules = settings.rules();
-    settings.enabled().then(|| (passages(files, docroot, &rules), rules))
+/// A server's docroot, if it is a path that can be walked.
+fn docroot(server: Server<'_>) -> Option<&CStr> {
+    server.configured_document_root().filter(|docroot| docroot.to_bytes().first() == Some(&b'/'))
 }
 
 /// The sections of a server that follow its docroot's links, each with the paths that it follows to.
 pub fn following(server: Server<'_>) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
-    let Some((passages, Rules { releases: Some(releases), .. })) = server_passages(server, &Os) else {
+    let mut rules_of = RulesOf::default();
+    let Some((rules, docroot)) = rules_of.server(server).zip(docroot(server)) else {
         return Vec::new();
     };
+    let Some(releases) = &rules.releases else {
+        return Vec::new();
+    };
+    let passages = passages(&Os, docroot, rules);
     let mut seen: Vec<(Vec<u8>, Vec<Vec<u8>>)> = Vec::new();
     for section in server.sections() {
         let Some(path) = section.path().map(|path| path.to_bytes().strip_suffix(b"/").unwrap_or(path.to_bytes()))
         else {
             continue;
         };
-        let led = follow(path, &passages, &releases);
+        let led = follow(path, &passages, releases);
         if !led.is_empty() && !seen.iter().any(|(known, _)| *known == path) {
             seen.push((path.to_vec(), led));
         }
@@ -149,26 +191,25 @@ pub fn following(server: Server<'_>) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
     seen
 }
 
-/// What cannot follow, and what to do about it.
-fn warnings<'s>(
-    definitions: &[Definition<'s>],
-    computed: &[Definition<'s>],
-    passages: &[Passage],
-    rules: &Rules,
-    follows: bool,
-) -> Vec<(Definition<'s>, String)> {
-    definitions
-        .iter()
-        .filter_map(|definition| {
-            let warning = match definition.path() {
-                None => about_regex(definition.arguments().to_bytes(), passages),
-                Some(path) => about_links(*definition, &path, passages, rules)
-                    .or_else(|| about_releases(*definition, &path, passages, rules).filter(|_| follows))
-                    .or_else(|| about_computed(&path, computed)),
-            };
-            Some((*definition, warning?))
-        })
-        .collect()
+impl<'s> Known<'s> {
+    /// Why a section cannot follow, and what to do about it.
+    fn warning<'k>(
+        &self,
+        passages: &[Passage],
+        rules: &Rules,
+        follows: bool,
+        computed: impl Iterator<Item = &'k Known<'s>>,
+    ) -> Option<String>
+    where
+        's: 'k,
+    {
+        match &self.path {
+            None => about_regex(self.definition.arguments().to_bytes(), passages),
+            Some(path) => about_links(self.definition, path, passages, rules)
+                .or_else(|| about_releases(self.definition, path, passages, rules).filter(|_| follows))
+                .or_else(|| about_computed(path, computed.map(|known| known.definition))),
+        }
+    }
 }
 
 /// What a regular expression matches cannot be told from it. One that has the name of a link in it was written for it.
@@ -224,8 +265,8 @@ fn depth(path: &[u8]) -> usize {
 }
 
 /// The links of computed docroots are known only when requests come.
-fn about_computed(path: &[u8], computed: &[Definition<'_>]) -> Option<String> {
-    let definition = computed.iter().find(|definition| {
+fn about_computed<'s>(path: &[u8], mut computed: impl Iterator<Item = Definition<'s>>) -> Option<String> {
+    let definition = computed.find(|definition| {
         let pattern = interpolated(definition.arguments().to_bytes());
         overlaps(path, &pattern) && depth(path) >= depth(&pattern)
     })?;

@@ -4,9 +4,11 @@
 //! share an entry. Must not: hold a lock across a system call; a slow file system may only hold the threads that must
 //! look at it.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,8 +34,9 @@ pub const COMPUTED_MAX: usize = 4096;
 pub struct Cache {
     rules: Vec<Arc<Rules>>,
     configured: Vec<Arc<Docroot>>,
-    /// Where in `configured` a docroot is. Needed only while the configuration is being read.
-    places: HashMap<(CString, usize), usize>,
+    /// The docroots of `configured` by their paths, for each number of rules. Needed only while the configuration is
+    /// being read.
+    by_path: Vec<HashSet<ByPath>>,
     computed: Mutex<LruCache<Box<[u8]>, Arc<Docroot>>>,
     /// When the refusal of a computed docroot was last reported.
     refusal_reported: Mutex<Option<Moment>>,
@@ -44,7 +47,7 @@ impl Default for Cache {
         Self {
             rules: Vec::new(),
             configured: Vec::new(),
-            places: HashMap::new(),
+            by_path: Vec::new(),
             // It grows as it is used, most servers compute no docroot. `computed` keeps it bounded.
             computed: Mutex::new(LruCache::unbounded()),
             refusal_reported: Mutex::default(),
@@ -66,19 +69,21 @@ impl Cache {
     /// # Errors
     /// [`NotAbsolute`] if `docroot` is no absolute path.
     pub fn configured(&mut self, docroot: &CStr, rules: usize) -> Result<Arc<Docroot>, NotAbsolute> {
-        let key = (docroot.to_owned(), rules);
-        if let Some(&place) = self.places.get(&key) {
-            return Ok(Arc::clone(&self.configured[place]));
+        if self.by_path.len() <= rules {
+            self.by_path.resize_with(rules + 1, HashSet::new);
+        }
+        if let Some(ByPath(known)) = self.by_path[rules].get(docroot.to_bytes()) {
+            return Ok(Arc::clone(known));
         }
         let new = Arc::new(Docroot::at(docroot, Arc::clone(&self.rules[rules]))?);
-        self.places.insert(key, self.configured.len());
+        self.by_path[rules].insert(ByPath(Arc::clone(&new)));
         self.configured.push(Arc::clone(&new));
         Ok(new)
     }
 
     /// Ends the time of [`Cache::configured`], and gives back the memory that it needed.
     pub fn settle(&mut self) {
-        self.places = HashMap::new();
+        self.by_path = Vec::new();
         self.configured.shrink_to_fit();
     }
 
@@ -146,6 +151,29 @@ impl Cache {
     }
 }
 
+/// A docroot that is found by its path.
+struct ByPath(Arc<Docroot>);
+
+impl Borrow<[u8]> for ByPath {
+    fn borrow(&self) -> &[u8] {
+        self.0.path.to_bytes()
+    }
+}
+
+impl Hash for ByPath {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.path.to_bytes().hash(state);
+    }
+}
+
+impl PartialEq for ByPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.path == other.0.path
+    }
+}
+
+impl Eq for ByPath {}
+
 /// A docroot that is no absolute path has no meaning of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAbsolute;
@@ -184,8 +212,8 @@ struct Known {
     reported: bool,
     walks: u64,
     failures: u64,
-    /// Causes reported lately, and when. On the heap, because most docroots never fail.
-    causes: Vec<(Failure, Moment)>,
+    /// Causes reported lately, and when. In a box, because most docroots never fail, and there may be thousands.
+    causes: Option<Box<Vec<(Failure, Moment)>>>,
 }
 
 /// What a request gets.
@@ -425,21 +453,22 @@ impl Known {
     }
 
     fn is_worth_reporting(&mut self, failure: &Failure, now: Moment) -> bool {
-        if let Some((_, reported)) = self.causes.iter_mut().find(|(cause, _)| cause == failure) {
+        let causes = self.causes.get_or_insert_default();
+        if let Some((_, reported)) = causes.iter_mut().find(|(cause, _)| cause == failure) {
             let due = !now.is_within(*reported, REMIND_EVERY);
             if due {
                 *reported = now;
             }
             return due;
         }
-        if self.causes.len() == CAUSES_MAX {
-            let oldest = (0..CAUSES_MAX).min_by_key(|&index| self.causes[index].1).unwrap_or(0);
-            if now.is_within(self.causes[oldest].1, REMIND_EVERY) {
+        if causes.len() == CAUSES_MAX {
+            let oldest = (0..CAUSES_MAX).min_by_key(|&index| causes[index].1).unwrap_or(0);
+            if now.is_within(causes[oldest].1, REMIND_EVERY) {
                 return false;
             }
-            self.causes.swap_remove(oldest);
+            causes.swap_remove(oldest);
         }
-        self.causes.push((failure.clone(), now));
+        causes.push((failure.clone(), now));
         true
     }
 }

@@ -49,7 +49,7 @@ pub use cache::{Answer, COMPUTED_MAX, Cache, Docroot, Look, News, NotAbsolute, R
 pub use failure::Failure;
 pub use flip::flip;
 pub use releases::{Passage, Releases, follow, is_led_away, overlaps};
-pub use resolve::{Link, Mode, Resolution, Rules, Trail, passages};
+pub use resolve::{Link, Mode, Resolution, Rules, Trail, passages, passages_from};
 pub use settings::{Invalid, Settings, parse_every, parse_readlink, parse_releases, parse_switch};
 pub use sys::Os;
 pub use system::{Errno, FileId, Moment, Status, System, Timestamp};

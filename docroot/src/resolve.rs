@@ -8,6 +8,8 @@
 
 use std::ffi::{CStr, CString};
 
+use smallvec::SmallVec;
+
 use crate::failure::Failure;
 use crate::path::{last, pop, push, rest_under, split_first};
 use crate::releases::{Passage, Releases};
@@ -288,9 +290,15 @@ pub fn resolve(system: &impl System, docroot: &CStr, rules: &Rules) -> Result<Re
 /// The links that stand at present between a docroot and where it leads, as far as one can get. One that leads where it
 /// may not counts as one that leads nowhere. What is missing is no link: it may never have been meant for one.
 pub fn passages(system: &impl System, docroot: &CStr, rules: &Rules) -> Vec<Passage> {
+    passages_from(system, b"", docroot, rules)
+}
+
+/// [`passages`] of a docroot that may lie in `real`, a directory that is known to have no link in its path: if it does,
+/// none is looked for up to there, unless the rules say where to begin.
+pub fn passages_from(system: &impl System, real: &[u8], docroot: &CStr, rules: &Rules) -> Vec<Passage> {
     let admitted = |target: &[u8]| rules.releases.as_ref().is_none_or(|releases| releases.admits(target));
     if let Mode::Readlink { from } = &rules.mode {
-        let start = from.as_deref().map_or(&b"/"[..], CStr::to_bytes);
+        let start = from.as_deref().map_or(real, CStr::to_bytes);
         return match first_link(system, docroot.to_bytes(), start) {
             Ok(Ok(found)) => {
                 vec![Passage { link: found.link, target: Some(found.target).filter(|target| admitted(target)) }]
@@ -299,6 +307,10 @@ pub fn passages(system: &impl System, docroot: &CStr, rules: &Rules) -> Vec<Pass
         };
     }
     let mut walk = Walk::new(system, docroot.to_bytes());
+    if let Some(rest) = rest_under(docroot.to_bytes(), real) {
+        walk.ahead = rest.to_vec();
+        walk.at = docroot.to_bytes()[..docroot.count_bytes() - rest.len()].to_vec();
+    }
     // Where the walk ended shows in the links that are still open.
     let _ = walk.run();
     let dangling: Vec<usize> = walk.open.iter().map(|&(index, _)| index).collect();
@@ -352,7 +364,8 @@ impl<'s, S: System> Walk<'s, S> {
 
     fn run(&mut self) -> Result<(), Failure> {
         loop {
-            let next = split_first(&self.ahead).map(|(name, rest)| (name.to_vec(), rest.len()));
+            let next =
+                split_first(&self.ahead).map(|(name, rest)| (SmallVec::<[u8; 64]>::from_slice(name), rest.len()));
             // A link's text is used up when what comes next belongs to what stood behind the link.
             let upcoming = next.as_ref().map_or(0, |(name, rest)| name.len() + rest);
             while let Some(&(index, behind)) = self.open.last()
