@@ -5,13 +5,13 @@
 //! look at it.
 
 use std::borrow::Borrow;
-use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashSet;
 use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;

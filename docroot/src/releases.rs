@@ -137,7 +137,8 @@ pub fn overlaps(one: &[u8], other: &[u8]) -> bool {
 }
 
 fn is_below(path: &[u8], prefix: &[u8]) -> bool {
-    depth_below(path, prefix).is_some()
+    // Most have no wildcards, and then most often this is it.
+    rest_under(path, prefix).is_some() || depth_below(path, prefix).is_some()
 }
 
 /// What of `path` follows after `prefix`, where the components of either may be wildcards for those of the other.
