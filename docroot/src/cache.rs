@@ -369,8 +369,8 @@ impl Docroot {
     /// Notes that a look which began at `now` found `resolution` still to hold.
     fn confirm(&self, resolution: &Arc<Resolution>, now: Moment) {
         let mut known = self.known.write();
-        // Another thread may have seen a flip since; what it saw says nothing about `now`.
-        if known.good.as_ref().is_some_and(|good| Arc::ptr_eq(good, resolution)) {
+        // Another thread may have seen a flip since, or a failure; what it saw says nothing about `now`.
+        if !known.failing && known.good.as_ref().is_some_and(|good| Arc::ptr_eq(good, resolution)) {
             known.looked = known.looked.max(Some(now));
         }
     }

@@ -117,6 +117,41 @@ impl System for Fake {
     }
 }
 
+type OtherThread<'f> = Box<dyn FnOnce(&Fake, &Docroot) + 'f>;
+
+/// While this file system resolves for one thread, another thread does a whole look.
+struct Interleaved<'f> {
+    files: &'f Fake,
+    docroot: &'f Docroot,
+    other: RefCell<Option<OtherThread<'f>>>,
+}
+
+impl System for Interleaved<'_> {
+    fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
+        self.files.read_link(path)
+    }
+
+    fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
+        let has = self.files.has_text(path, text);
+        if let Some(other) = self.other.take() {
+            other(self.files, self.docroot);
+        }
+        has
+    }
+
+    fn status(&self, path: &CStr) -> Result<Status, Errno> {
+        let status = self.files.status(path);
+        if let Some(other) = self.other.take() {
+            other(self.files, self.docroot);
+        }
+        status
+    }
+
+    fn file_clock(&self) -> Timestamp {
+        self.files.file_clock()
+    }
+}
+
 fn at(milliseconds: u64) -> Moment {
     // Far from zero, so that the clock can be set back.
     Moment::from_nanoseconds((10_000_000 + milliseconds) * 1_000_000)
@@ -251,35 +286,6 @@ fn a_clock_that_steps_back_ends_the_window() {
 
 #[test]
 fn a_look_that_began_earlier_and_ended_later_does_not_win() {
-    type OtherThread<'f> = Box<dyn FnOnce(&Fake, &Docroot) + 'f>;
-    /// While this file system resolves for one thread, another thread does a whole look.
-    struct Interleaved<'f> {
-        files: &'f Fake,
-        docroot: &'f Docroot,
-        other: RefCell<Option<OtherThread<'f>>>,
-    }
-    impl System for Interleaved<'_> {
-        fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
-            self.files.read_link(path)
-        }
-        fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
-            let has = self.files.has_text(path, text);
-            if let Some(other) = self.other.take() {
-                other(self.files, self.docroot);
-            }
-            has
-        }
-        fn status(&self, path: &CStr) -> Result<Status, Errno> {
-            let status = self.files.status(path);
-            if let Some(other) = self.other.take() {
-                other(self.files, self.docroot);
-            }
-            status
-        }
-        fn file_clock(&self) -> Timestamp {
-            self.files.file_clock()
-        }
-    }
     let every = Duration::from_millis(100);
     // Once when the slow thread walks, once when it only asks whether what is known still holds.
     for warm in [false, true] {
@@ -303,6 +309,26 @@ fn a_look_that_began_earlier_and_ended_later_does_not_win() {
         files.flip("releases/1");
         assert_eq!(release(&docroot.look(&files, at(310), every)), "/srv/releases/1", "warm: {warm}");
     }
+}
+
+#[test]
+fn a_failure_is_not_prolonged_by_a_look_that_saw_none() {
+    let (files, docroot) = (Fake::new(), docroot());
+    let every = Duration::from_millis(100);
+    docroot.look(&files, at(0), every);
+    let slow = Interleaved {
+        files: &files,
+        docroot: &docroot,
+        other: RefCell::new(Some(Box::new(|files, docroot| {
+            files.unlink("/srv/current");
+            files.remove("/srv/releases/1");
+            assert!(docroot.look(files, at(150), every).answer.resolved().is_none());
+            files.flip("releases/2");
+        }))),
+    };
+    assert_eq!(release(&docroot.look(&slow, at(200), every)), "/srv/releases/1", "what it saw was true after it began");
+    assert!(slow.other.take().is_none(), "the other thread ran");
+    assert_eq!(release(&docroot.look(&files, at(260), every)), "/srv/releases/2", "the failure's window is over");
 }
 
 #[test]
