@@ -467,13 +467,16 @@ fn first_link<'d>(
         }
         None => (Vec::new(), docroot),
     };
-    let unexamined = at.len();
+    let mut unexamined = at.len();
     while let Some((name, rest)) = split_first(ahead) {
         ahead = rest;
         match name {
             b"." => continue,
             b".." => {
                 // Behind `unexamined` there is no link, so the directory above is the one written above.
+                if at.len() <= unexamined {
+                    (at, unexamined) = (real(system, &at)?, 0);
+                }
                 pop(&mut at);
                 continue;
             }
@@ -491,9 +494,17 @@ fn first_link<'d>(
     Ok(Err(at))
 }
 
+/// The real path of a directory above the place where looking for a link began, where links may hide what the parent
+/// is.
+fn real(system: &impl System, directory: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut walk = Walk::new(system, directory);
+    walk.run()?;
+    Ok(walk.at)
+}
+
 /// Makes a link's text absolute: joins a relative one to the link's directory and folds its leading `.` and `..`.
 /// What follows the first name is left as it is, because that name may be a link.
-fn join_text(system: &impl System, link: &[u8], text: &[u8], unexamined: usize) -> Result<Vec<u8>, Failure> {
+fn join_text(system: &impl System, link: &[u8], text: &[u8], mut unexamined: usize) -> Result<Vec<u8>, Failure> {
     let mut joined = Vec::new();
     let mut ahead = text;
     if text.first() != Some(&b'/') {
@@ -504,12 +515,8 @@ fn join_text(system: &impl System, link: &[u8], text: &[u8], unexamined: usize) 
         match name {
             b"." => {}
             b".." => {
-                if joined.len() <= unexamined && unexamined > 0 {
-                    // Above the place where looking began, a link may hide what the parent really is.
-                    let mut walk = Walk::new(system, &joined);
-                    walk.run()?;
-                    joined = walk.at;
-                    return join_text_above(joined, ahead);
+                if joined.len() <= unexamined {
+                    (joined, unexamined) = (real(system, &joined)?, 0);
                 }
                 pop(&mut joined);
             }
@@ -519,18 +526,6 @@ fn join_text(system: &impl System, link: &[u8], text: &[u8], unexamined: usize) 
     }
     append_all(&mut joined, ahead);
     Ok(joined)
-}
-
-/// The rest of [`join_text`] for a `directory` that is real, so that folding is right whatever is above it.
-fn join_text_above(mut directory: Vec<u8>, mut ahead: &[u8]) -> Result<Vec<u8>, Failure> {
-    while let Some((name @ (b"." | b".."), rest)) = split_first(ahead) {
-        if name == b".." {
-            pop(&mut directory);
-        }
-        ahead = rest;
-    }
-    append_all(&mut directory, ahead);
-    Ok(directory)
 }
 
 fn append_all(path: &mut Vec<u8>, mut ahead: &[u8]) {

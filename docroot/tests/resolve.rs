@@ -180,6 +180,18 @@ fn folding_above_the_start_follows_what_is_there() {
 }
 
 #[test]
+fn dots_in_a_docroot_follow_what_is_there_above_the_start() {
+    let tree = Tree::new();
+    fs::create_dir_all(tree.at("data/www/app")).unwrap();
+    fs::create_dir(tree.at("data/site")).unwrap();
+    fs::create_dir(tree.at("site")).unwrap();
+    tree.link("www", "data/www").link("data/current", "../release-13");
+    let from = readlink_from(&tree.at("www/app"));
+    assert_eq!(tree.leads("www/app/../../site", from.clone()), "data/site");
+    assert_eq!(tree.leads("www/app/../../current", from), "release-13");
+}
+
+#[test]
 fn what_cannot_be_followed_fails_with_its_cause() {
     let tree = Tree::new();
     fs::write(tree.at("file"), "").unwrap();
