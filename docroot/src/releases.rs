@@ -97,7 +97,7 @@ pub fn follow(section: &[u8], passages: &[Passage], releases: &Releases) -> Vec<
             for target in targets(passage, releases) {
                 let led = if let Some(rest) = wildcard_rest(&path, &passage.link) {
                     [&target[..], &rest].concat()
-                } else if wildcard_rest(&passage.link, &path).is_some() && wildcard_rest(&target, &path).is_none() {
+                } else if is_below(&passage.link, &path) && !covers(&path, &target) {
                     target
                 } else {
                     continue;
@@ -139,6 +139,12 @@ pub fn overlaps(one: &[u8], other: &[u8]) -> bool {
 fn is_below(path: &[u8], prefix: &[u8]) -> bool {
     // Most have no wildcards, and then most often this is it.
     rest_under(path, prefix).is_some() || depth_below(path, prefix).is_some()
+}
+
+/// Whether a section for `section` applies to all that `pattern` stands for, and below it.
+fn covers(section: &[u8], pattern: &[u8]) -> bool {
+    let mut names = components(pattern);
+    components(section).all(|part| names.next().is_some_and(|name| part == name || matches(part, name)))
 }
 
 /// What of `path` follows after `prefix`, where the components of either may be wildcards for those of the other.
@@ -271,6 +277,10 @@ mod tests {
     fn sections_above_the_link_follow_it_only_where_it_leads_away() {
         let inside = [passage("/srv/app/current", "/srv/app/releases/42")];
         assert!(follow_all("/srv/app", &inside, &["/srv/app/releases/*"]).is_empty(), "it still applies");
+        let matched = [passage("/srv/app/current", "/srv/42")];
+        assert_eq!(follow_all("/srv/app", &matched, &["/srv/*"]), ["/srv/*"], "it would be one of them, not all");
+        assert!(follow_all("/srv/*", &matched, &["/srv/*"]).is_empty(), "it applies to all");
+        assert!(follow_all("/s*", &inside, &["/srv/app/releases/*"]).is_empty());
         let away = [passage("/var/www/site", "/srv/releases/42")];
         assert_eq!(follow_all("/var/www", &away, &["/srv/releases/*"]), ["/srv/releases/*"]);
         assert!(follow_all("/", &away, &["/srv/releases/*"]).is_empty(), "the root applies everywhere");
