@@ -10,12 +10,13 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := build
-.PHONY: build built install uninstall deps demo test bench check clean help ready-demo ready-test ready-check
+.PHONY: build built install uninstall deps demo test test-schedules test-tsan bench check clean help ready-demo ready-test ready-check
 
 CARGO ?= $(or $(shell command -v cargo),$(wildcard $(HOME)/.cargo/bin/cargo),cargo)
 # APXS itself stays unset unless somebody sets it: cargo builds anew when the variable changes.
 apxs := $(or $(APXS),$(shell command -v apxs || command -v apxs2),apxs)
 target := $(or $(CARGO_TARGET_DIR),target)
+host = $(shell rustc -vV | sed -n 's/^host: //p')
 PREFIX ?= /usr/local
 module := $(target)/release/mod_realdoc.so
 tool := $(target)/release/realdoc
@@ -168,6 +169,18 @@ demo: ready-demo build ## Show the problem and the cure, then a deploy: private 
 test: ready-test build ## Run all tests: unit tests, and real servers on prefork, worker and event
 	@$(CARGO) test --workspace $(CARGOFLAGS)
 
+# No test run has minutes for these.
+test-schedules: ## Run the cache through the schedules of a few threads, the long ones too
+	@$(CARGO) test $(CARGOFLAGS) --release -p docroot --test concurrency -- --include-ignored --nocapture
+
+# The standard library is not built for the sanitizer, which would need its source: see docroot/tests/tsan.supp.
+# STRESS_SECONDS=60 stresses for longer. One test thread, because libtest would else start threads of its own.
+test-tsan: ## Stress the cache under ThreadSanitizer (needs a nightly toolchain)
+	@RUSTFLAGS='-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer' \
+	TSAN_OPTIONS="suppressions=$$PWD/docroot/tests/tsan.supp print_suppressions=1" \
+	CARGO_TARGET_DIR='$(target)/tsan' STRESS_SECONDS=$${STRESS_SECONDS:-10} \
+		$(CARGO) +nightly test $(CARGOFLAGS) -p docroot --test concurrency --target $(host) -- stress --nocapture --test-threads=1
+
 # PEER=/path/to/other.so adds another module of the same symbol, PEER_CONF its directives.
 # BENCH='counted speed hosts' chooses parts, BENCH_ROUNDS how often each speed is measured.
 bench: ready-test build ## Measure what a request costs, beside httpd alone and beside another module (PEER=...)
@@ -185,4 +198,4 @@ clean: ## Remove all that was built
 	@$(CARGO) clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
