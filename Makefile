@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := build
-.PHONY: build built install uninstall deps demo test test-schedules test-tsan bench check clean help ready-demo ready-test ready-check
+.PHONY: build built install uninstall deps demo test test-schedules test-tsan fuzz bench check clean help ready-demo ready-test ready-check
 
 CARGO ?= $(or $(shell command -v cargo),$(wildcard $(HOME)/.cargo/bin/cargo),cargo)
 # APXS itself stays unset unless somebody sets it: cargo builds anew when the variable changes.
@@ -180,6 +180,20 @@ test-tsan: ## Stress the cache under ThreadSanitizer (needs a nightly toolchain)
 	TSAN_OPTIONS="suppressions=$$PWD/docroot/tests/tsan.supp print_suppressions=1" \
 	CARGO_TARGET_DIR='$(target)/tsan' STRESS_SECONDS=$${STRESS_SECONDS:-10} \
 		$(CARGO) +nightly test $(CARGOFLAGS) -p docroot --test concurrency --target $(host) -- stress --nocapture --test-threads=1
+
+FUZZ_SECONDS ?= 30
+
+# With AddressSanitizer. No leaks are looked for, which needs ptrace(2), and containers have none.
+# What it finds is kept in fuzz/artifacts: a case that shows a fault belongs into fuzz/found, which every test run tries.
+fuzz: ## Fuzz each target for FUZZ_SECONDS (needs a nightly toolchain and cargo-fuzz)
+	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz not found: cargo install cargo-fuzz" >&2; exit 1; }
+	$(CARGO) +nightly fuzz build
+	for name in resolve realpath reroot directives; do
+		echo "fuzzing $$name for $(FUZZ_SECONDS) s"
+		mkdir -p fuzz/{corpus,found}/$$name
+		$(CARGO) +nightly fuzz run $$name fuzz/{corpus,seeds,found}/$$name -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=512 -timeout=10 -detect_leaks=0 -print_final_stats=1
+	done
 
 # PEER=/path/to/other.so adds another module of the same symbol, PEER_CONF its directives.
 # BENCH='counted speed hosts' chooses parts, BENCH_ROUNDS how often each speed is measured.
