@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := build
-.PHONY: build built install uninstall deps demo test test-schedules test-tsan fuzz bench check clean help ready-demo ready-test ready-check
+.PHONY: build built install uninstall deps demo test test-schedules test-tsan fuzz audit bench check clean help ready-demo ready-test ready-check
 
 CARGO ?= $(or $(shell command -v cargo),$(wildcard $(HOME)/.cargo/bin/cargo),cargo)
 # APXS itself stays unset unless somebody sets it: cargo builds anew when the variable changes.
@@ -194,6 +194,10 @@ fuzz: ## Fuzz each target for FUZZ_SECONDS (needs a nightly toolchain and cargo-
 		$(CARGO) +nightly fuzz run $$name fuzz/{corpus,seeds,found}/$$name -- \
 			-max_total_time=$(FUZZ_SECONDS) -max_len=512 -timeout=10 -detect_leaks=0 -print_final_stats=1
 	done
+
+audit: ## Check licences, sources and duplicates of all dependencies (needs cargo-deny)
+	@command -v cargo-deny >/dev/null || { echo "cargo-deny not found: cargo install --locked cargo-deny" >&2; exit 1; }
+	$(CARGO) deny --locked --offline check bans licenses sources
 
 # PEER=/path/to/other.so adds another module of the same symbol, PEER_CONF its directives.
 # BENCH='counted speed hosts' chooses parts, BENCH_ROUNDS how often each speed is measured.
