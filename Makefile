@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := build
-.PHONY: build built install uninstall deps demo test test-schedules test-tsan fuzz audit bench check clean help ready-demo ready-test ready-check
+.PHONY: build built install uninstall deps demo test test-schedules test-tsan test-memcheck fuzz audit bench check clean help ready-demo ready-test ready-check
 
 CARGO ?= $(or $(shell command -v cargo),$(wildcard $(HOME)/.cargo/bin/cargo),cargo)
 # APXS itself stays unset unless somebody sets it: cargo builds anew when the variable changes.
@@ -180,6 +180,14 @@ test-tsan: ## Stress the cache under ThreadSanitizer (needs a nightly toolchain)
 	TSAN_OPTIONS="suppressions=$$PWD/docroot/tests/tsan.supp print_suppressions=1" \
 	CARGO_TARGET_DIR='$(target)/tsan' STRESS_SECONDS=$${STRESS_SECONDS:-10} \
 		$(CARGO) +nightly test $(CARGOFLAGS) -p docroot --test concurrency --target $(host) -- stress --nocapture --test-threads=1
+
+# Every process of every server in these tests runs under valgrind, on prefork, worker and event. tests/README.md says
+# which tests are left out, and why.
+memcheck_skips := $(addprefix --skip , computed::absent_names computed::refused control:: cost:: deploy:: \
+	failures::another_cause failures::removed failures::rm_then_ln freshness:: hosts::many memory:: php::without symbols::)
+
+test-memcheck: ready-test ## Run the server tests under valgrind's memcheck (an hour; MEMCHECK='guard:: ssi::event' chooses)
+	@REALDOC_MEMCHECK=1 $(CARGO) test $(CARGOFLAGS) -p realdoc-tests --test server -- --nocapture --test-threads=2 $(memcheck_skips) $(MEMCHECK)
 
 FUZZ_SECONDS ?= 30
 

@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 use reqwest::header::{HOST, HeaderMap};
 use reqwest::redirect::Policy;
 
+use crate::memcheck;
+
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a client speaks.
@@ -57,7 +59,7 @@ impl Client {
         let builder = reqwest::blocking::Client::builder()
             .no_proxy()
             .redirect(Policy::none())
-            .timeout(ANSWERS_WITHIN)
+            .timeout(memcheck::patience(ANSWERS_WITHIN))
             .pool_idle_timeout(None);
         let builder = match protocol {
             Protocol::Http1 => builder.http1_only(),

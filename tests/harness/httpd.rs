@@ -20,6 +20,7 @@ use crate::client::{Client, Protocol};
 use crate::config::{Config, Place};
 use crate::error_log;
 use crate::installation::Installation;
+use crate::memcheck;
 use crate::module::Module;
 use crate::mpm::Mpm;
 use crate::process::Process;
@@ -91,8 +92,13 @@ impl Httpd {
             let prepared = Prepared::new(site, mpm, config, module)?;
             let process = Process::start(&prepared.command(&["-DFOREGROUND"])?, &prepared.run.join("output"))
                 .context("cannot run httpd")?;
-            let server =
-                Self { process, mpm, run: prepared.run, ports: prepared.ports, expected: Mutex::new(Vec::new()) };
+            let server = Self {
+                process,
+                mpm,
+                run: prepared.run,
+                ports: prepared.ports,
+                expected: Mutex::new(memcheck::expected_errors()),
+            };
             match server.wait_until_ready() {
                 Ok(()) => return Ok(server),
                 Err(_) if attempt < PORT_ATTEMPTS && server.said().contains("could not bind") => {
@@ -123,6 +129,7 @@ impl Httpd {
         let ended = readiness::becomes_true(STARTS_WITHIN, || process.has_ended() || prepared.is_running(&process));
         assert!(ended && process.has_ended(), "httpd accepts the configuration");
         let start_status = process.end_status();
+        memcheck::check(&prepared.run);
         Refusal {
             test_status: test.status.code(),
             test_output: String::from_utf8_lossy(&test.stdout).into_owned() + &String::from_utf8_lossy(&test.stderr),
@@ -142,6 +149,7 @@ impl Httpd {
         let output = prepared.command(arguments).expect("httpd").output().expect("running httpd");
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "httpd {arguments:?}: {said}");
+        memcheck::check(&prepared.run);
         said
     }
 
@@ -309,6 +317,7 @@ impl Drop for Httpd {
             return;
         }
         assert!(orderly, "httpd did not stop and was killed:\n{}", self.said());
+        memcheck::check(&self.run);
         let log = self.error_log();
         let expected = self.expected.lock().expect("no panic while locked");
         let undeclared = error_log::undeclared(&log, &expected);
@@ -344,7 +353,13 @@ impl Prepared {
     fn command(&self, arguments: &[&str]) -> Result<Command> {
         let httpd = &Installation::find()?.httpd;
         let mut command = match self.under.split_first() {
-            None => Command::new(httpd),
+            None => match memcheck::command(&self.run)? {
+                Some(mut command) => {
+                    command.arg(httpd);
+                    command
+                }
+                None => Command::new(httpd),
+            },
             Some((program, arguments)) => {
                 let mut command = Command::new(program);
                 command.args(arguments).arg(httpd).arg("-X");

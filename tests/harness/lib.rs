@@ -18,6 +18,7 @@ pub mod fpm;
 pub mod httpd;
 pub mod installation;
 pub mod load;
+pub mod memcheck;
 pub mod module;
 pub mod mpm;
 pub mod page;

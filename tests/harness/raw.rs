@@ -6,6 +6,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::memcheck;
+
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// An open connection.
@@ -51,7 +53,7 @@ impl Raw {
     #[must_use]
     pub fn connect_to(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
-        stream.set_read_timeout(Some(ANSWERS_WITHIN)).expect("a timeout");
+        stream.set_read_timeout(Some(memcheck::patience(ANSWERS_WITHIN))).expect("a timeout");
         stream.set_nodelay(true).expect("TCP_NODELAY");
         Self { stream: BufReader::new(stream) }
     }

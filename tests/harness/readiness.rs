@@ -5,11 +5,14 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::memcheck;
+
 const POLL_EVERY: Duration = Duration::from_millis(5);
 
-/// Asks `probe` again and again until it answers with something, at most for `within`.
+/// Asks `probe` again and again until it answers with something, at most for `within` (on a bare
+/// machine).
 pub fn poll<T>(within: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + within;
+    let deadline = Instant::now() + memcheck::patience(within);
     loop {
         if let Some(found) = probe() {
             return Some(found);
