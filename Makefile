@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := build
-.PHONY: build built install uninstall deps demo test test-schedules test-tsan test-memcheck fuzz audit bench check clean help ready-demo ready-test ready-check
+.PHONY: build built install uninstall deps demo test test-schedules test-tsan test-memcheck miri fuzz audit bench check clean help ready-demo ready-test ready-check
 
 CARGO ?= $(or $(shell command -v cargo),$(wildcard $(HOME)/.cargo/bin/cargo),cargo)
 # APXS itself stays unset unless somebody sets it: cargo builds anew when the variable changes.
@@ -188,6 +188,15 @@ memcheck_skips := $(addprefix --skip , computed::absent_names computed::refused 
 
 test-memcheck: ready-test ## Run the server tests under valgrind's memcheck (an hour; MEMCHECK='guard:: ssi::event' chooses)
 	@REALDOC_MEMCHECK=1 $(CARGO) test $(CARGOFLAGS) -p realdoc-tests --test server -- --nocapture --test-threads=2 $(memcheck_skips) $(MEMCHECK)
+
+# Miri knows neither stat(2) nor fnmatch(3) nor coroutines: what needs them is left out in the tests.
+miri: ## Run docroot's tests under Miri (needs a nightly toolchain with miri and rust-src)
+	@if ! $(CARGO) +nightly miri --version >/dev/null 2>&1; then
+		echo "NOT RUN: there is no Miri here: rustup +nightly component add miri rust-src" >&2
+		exit $(if $(CI),1,0)
+	fi
+	MIRIFLAGS='-Zmiri-disable-isolation' CARGO_TARGET_DIR='$(target)/miri' \
+		$(CARGO) +nightly miri test $(CARGOFLAGS) -p docroot --lib --test cache
 
 FUZZ_SECONDS ?= 30
 

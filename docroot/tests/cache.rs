@@ -397,6 +397,7 @@ fn each_cause_is_reported_once_and_again_after_ten_seconds() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn a_link_that_comes_and_goes_does_not_flood_the_log() {
     let (files, docroot) = (Fake::new(), docroot());
     let (mut failures, mut recoveries) = (0, 0);
@@ -446,6 +447,7 @@ fn only_releases() -> Rules {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "fnmatch(3)")]
 fn a_link_out_of_the_releases_is_refused() {
     let files = Fake::new();
     files.make("/etc", 50);
@@ -478,6 +480,7 @@ fn a_link_out_of_the_releases_is_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "fnmatch(3)")]
 fn a_link_that_may_lead_into_releases_only_is_never_left_to_be_followed_again() {
     let files = Fake::new();
     files.make("/etc", 50);
@@ -495,6 +498,7 @@ fn a_link_that_may_lead_into_releases_only_is_never_left_to_be_followed_again() 
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "fnmatch(3)")]
 fn computed_docroots_that_do_not_resolve_do_not_flood_the_log() {
     let files = Fake::new();
     files.make("/etc", 50);
@@ -517,6 +521,7 @@ fn computed_docroots_that_do_not_resolve_do_not_flood_the_log() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "fnmatch(3)")]
 fn a_docroot_without_links_is_not_judged() {
     let files = Fake::new();
     files.make("/etc", 50);
@@ -525,6 +530,7 @@ fn a_docroot_without_links_is_not_judged() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "fnmatch(3)")]
 fn a_release_has_a_name() {
     let files = Fake::new();
     for rules in [Rules::default(), only_releases()] {
@@ -538,6 +544,7 @@ fn a_release_has_a_name() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "fnmatch(3)")]
 fn configured_docroots_are_shared_by_path_and_rules() {
     let mut cache = Cache::default();
     let (real, judged) = (cache.rules(&Rules::default()), cache.rules(&only_releases()));
@@ -550,6 +557,7 @@ fn configured_docroots_are_shared_by_path_and_rules() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn computed_docroots_are_remembered_if_they_resolve_and_up_to_a_bound() {
     let files = Fake::new();
     let mut cache = Cache::default();
@@ -594,6 +602,7 @@ fn the_record_tells_what_happened() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "fnmatch(3)")]
 fn an_earlier_link_may_lead_to_where_releases_are_and_nowhere_else() {
     let files = Fake::new();
     files.make("/srv/evil", 60);
@@ -624,6 +633,7 @@ fn an_earlier_link_may_lead_to_where_releases_are_and_nowhere_else() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "fnmatch(3)")]
 fn a_missing_link_covers_all_that_is_below_it() {
     let files = Fake::new();
     files.unlink("/srv/current");
@@ -635,6 +645,7 @@ fn a_missing_link_covers_all_that_is_below_it() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "fnmatch(3)")]
 fn the_last_good_release_is_judged_again() {
     let files = Fake::new();
     files.make("/outside", 70);
@@ -663,6 +674,7 @@ fn flips_show_even_where_releases_share_a_directory() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "fnmatch(3)")]
 fn readlink_mode_takes_no_text_that_climbs_out() {
     let files = Fake::new();
     let mode = Mode::Readlink { from: None };
