@@ -126,24 +126,33 @@ struct Interleaved<'f> {
     other: RefCell<Option<OtherThread<'f>>>,
 }
 
+impl Interleaved<'_> {
+    fn interrupt(&self) {
+        if let Some(other) = self.other.take() {
+            other(self.files, self.docroot);
+        }
+    }
+}
+
 impl System for Interleaved<'_> {
     fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
-        self.files.read_link(path)
+        let text = self.files.read_link(path);
+        // Not in the middle of a walk that goes on.
+        if text == Err(MISSING) {
+            self.interrupt();
+        }
+        text
     }
 
     fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
         let has = self.files.has_text(path, text);
-        if let Some(other) = self.other.take() {
-            other(self.files, self.docroot);
-        }
+        self.interrupt();
         has
     }
 
     fn status(&self, path: &CStr) -> Result<Status, Errno> {
         let status = self.files.status(path);
-        if let Some(other) = self.other.take() {
-            other(self.files, self.docroot);
-        }
+        self.interrupt();
         status
     }
 
@@ -309,6 +318,25 @@ fn a_look_that_began_earlier_and_ended_later_does_not_win() {
         files.flip("releases/1");
         assert_eq!(release(&docroot.look(&files, at(310), every)), "/srv/releases/1", "warm: {warm}");
     }
+}
+
+#[test]
+fn a_failure_that_began_earlier_and_ended_later_does_not_win() {
+    let (files, docroot) = (Fake::new(), docroot());
+    let every = Duration::from_millis(100);
+    files.remove("/srv/releases/1");
+    let slow = Interleaved {
+        files: &files,
+        docroot: &docroot,
+        other: RefCell::new(Some(Box::new(|files, docroot| {
+            files.make("/srv/releases/1", 7);
+            assert_eq!(release(&docroot.look(files, at(210), every)), "/srv/releases/1");
+        }))),
+    };
+    let look = docroot.look(&slow, at(200), every);
+    assert!(slow.other.take().is_none(), "the other thread ran");
+    assert_eq!(release(&look), "/srv/releases/1", "what the other has found is the last good by now");
+    assert!(look.news.is_none(), "a failure that is over is not told: {:?}", look.news);
 }
 
 #[test]
