@@ -30,4 +30,5 @@ mod restart;
 mod sections;
 mod ssi;
 mod status;
+mod symbols;
 mod without_files;
