@@ -184,7 +184,7 @@ test-tsan: ## Stress the cache under ThreadSanitizer (needs a nightly toolchain)
 # Every process of every server in these tests runs under valgrind, on prefork, worker and event. tests/README.md says
 # which tests are left out, and why.
 memcheck_skips := $(addprefix --skip , computed::absent_names computed::refused control:: cost:: deploy:: \
-	failures::another_cause failures::removed failures::rm_then_ln freshness:: hosts::many memory:: php::without symbols::)
+	failures::another_cause failures::removed failures::rm_then_ln freshness:: guard::outside hosts::many memory:: php::without symbols::)
 
 test-memcheck: ready-test ## Run the server tests under valgrind's memcheck (an hour; MEMCHECK='guard:: ssi::event' chooses)
 	@REALDOC_MEMCHECK=1 $(CARGO) test $(CARGOFLAGS) -p realdoc-tests --test server -- --nocapture --test-threads=2 $(memcheck_skips) $(MEMCHECK)
@@ -214,6 +214,7 @@ fuzz: ## Fuzz each target for FUZZ_SECONDS (needs a nightly toolchain and cargo-
 
 audit: ## Check licences, sources and duplicates of all dependencies (needs cargo-deny)
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny not found: cargo install --locked cargo-deny" >&2; exit 1; }
+	$(CARGO) fetch --locked --quiet
 	$(CARGO) deny --locked --offline check bans licenses sources
 
 # PEER=/path/to/other.so adds another module of the same symbol, PEER_CONF its directives.
