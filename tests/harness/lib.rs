@@ -27,6 +27,7 @@ pub mod raw;
 pub mod readiness;
 pub mod release;
 pub mod repository;
+pub mod shim;
 pub mod site;
 pub mod tool;
 pub mod visitors;

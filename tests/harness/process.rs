@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 use crate::readiness;
 
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
+const SETTLES_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running program and everything it forked.
 #[derive(Debug)]
@@ -129,4 +130,45 @@ pub fn private_memory(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+/// How many files, sockets and pipes a process has open.
+#[must_use]
+pub fn open_files(pid: u32) -> Option<usize> {
+    Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
+}
+
+/// The number of the next descriptor that an idle process will be given.
+///
+/// # Panics
+/// If it is not idle for long.
+#[must_use]
+pub fn next_descriptor(pid: u32) -> usize {
+    const IDLE: usize = 10;
+    let mut seen = Vec::new();
+    let settled = readiness::poll(SETTLES_WITHIN, || {
+        // The lowest that is free.
+        seen.push((0..).find(|number| fs::symlink_metadata(format!("/proc/{pid}/fd/{number}")).is_err())?);
+        let latest = seen.len().checked_sub(IDLE).map(|start| &seen[start..])?;
+        latest.iter().all(|number| *number == latest[0]).then_some(latest[0])
+    });
+    settled.expect("a process that is idle for a moment")
+}
+
+/// Lets a process have descriptors below this number only.
+///
+/// # Panics
+/// If the process is gone or the system refuses.
+pub fn limit_descriptors(pid: u32, limit: usize) {
+    // Only the user whose process it is may always do this; children of a root's server have been given another one.
+    let user = fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
+    let id = |name: &str| {
+        let line = user.lines().find_map(|line| line.strip_prefix(name)).expect("the ids of a process");
+        line.split_whitespace().next().expect("a real id").to_owned()
+    };
+    let status = Command::new("setpriv")
+        .args(["--reuid", &id("Uid:"), "--regid", &id("Gid:"), "--keep-groups", "--", "prlimit"])
+        .args([format!("--pid={pid}"), format!("--nofile={limit}:")])
+        .status();
+    assert!(status.expect("running setpriv: install util-linux").success(), "prlimit refuses");
 }

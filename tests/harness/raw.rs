@@ -3,7 +3,7 @@
 //! Owns: one TCP connection, byte by byte. Must not: hide anything that was sent or received.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::memcheck;
@@ -62,8 +62,8 @@ impl Raw {
     ///
     /// # Panics
     /// If the connection is gone.
-    pub fn send(&mut self, bytes: &str) {
-        self.stream.get_mut().write_all(bytes.as_bytes()).expect("an open connection");
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.get_mut().write_all(bytes.as_ref()).expect("an open connection");
     }
 
     /// Sends a GET of `path` from `host` that leaves the connection open.
@@ -71,19 +71,45 @@ impl Raw {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
     }
 
-    /// Receives one response with a `Content-Length`, as plain files have.
+    /// Receives so many bytes, wherever they end.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn receive_bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).expect("more bytes");
+        bytes
+    }
+
+    /// Receives one response with a `Content-Length`, as plain files have, or in chunks, as included pages are.
     ///
     /// # Panics
     /// If there is none.
     pub fn receive(&mut self) -> RawResponse {
         let head = self.head().expect("a response");
-        let length = head
-            .lines()
-            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok())
-            .unwrap_or_else(|| panic!("no Content-Length in {head}"));
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).expect("a complete body");
+        let field = |name: &str| {
+            head.lines().find_map(|line| Some(line.to_ascii_lowercase().strip_prefix(name)?.trim().to_owned()))
+        };
+        let body = match field("content-length:") {
+            Some(length) => self.receive_bytes(length.parse().expect("a length")),
+            None if field("transfer-encoding:").as_deref() == Some("chunked") => self.chunks(),
+            None => panic!("no length in {head}"),
+        };
         RawResponse { head: without_date(&head), body: String::from_utf8_lossy(&body).into_owned() }
+    }
+
+    fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let mut size = String::new();
+            self.stream.read_line(&mut size).expect("a chunk");
+            let size = usize::from_str_radix(size.trim(), 16).expect("the size of a chunk");
+            body.extend(self.receive_bytes(size));
+            assert_eq!(self.receive_bytes(2), b"\r\n", "the end of a chunk");
+            if size == 0 {
+                return body;
+            }
+        }
     }
 
     /// Receives one response up to the end of the connection, its body as it was on the wire.
@@ -96,6 +122,16 @@ impl Raw {
         let mut body = Vec::new();
         self.stream.read_to_end(&mut body).expect("a body");
         RawResponse { head: without_date(&head), body: String::from_utf8_lossy(&body).into_owned() }
+    }
+
+    /// Ends what is sent, and receives everything up to the end of the connection. An end that the server did not
+    /// make an orderly one is an end too.
+    #[must_use]
+    pub fn everything(mut self) -> Vec<u8> {
+        let _ = self.stream.get_ref().shutdown(Shutdown::Write);
+        let mut bytes = Vec::new();
+        let _ = self.stream.read_to_end(&mut bytes);
+        bytes
     }
 
     fn head(&mut self) -> io::Result<String> {

@@ -6,6 +6,7 @@
 
 mod aliases;
 mod artefact;
+mod clock;
 mod computed;
 mod control;
 mod cost;
@@ -15,6 +16,7 @@ mod environment;
 mod equivalence;
 mod examples;
 mod failures;
+mod faults;
 mod freshness;
 mod guard;
 mod hosts;
@@ -28,6 +30,7 @@ mod redirects;
 mod refused;
 mod restart;
 mod sections;
+mod slow_file_system;
 mod ssi;
 mod status;
 mod symbols;
