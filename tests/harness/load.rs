@@ -91,9 +91,10 @@ impl Load {
         let before = flipper.now();
         let start = Instant::now();
         let shared = (self.protocol == Protocol::H2c).then(|| Client::new(base, self.protocol));
+        let stop = &stop;
         thread::scope(|scope| {
             for connection in 0..CONNECTIONS {
-                let (total, requests, stop, shared) = (&total, &requests, &stop, &shared);
+                let (total, requests, shared) = (&total, &requests, &shared);
                 scope.spawn(move || {
                     let client = shared.clone().unwrap_or_else(|| Client::new(base, self.protocol));
                     let mut tally = Tally::default();
@@ -114,16 +115,25 @@ impl Load {
                     total.lock().unwrap_or_else(PoisonError::into_inner).add(tally);
                 });
             }
+            // A panic in `meanwhile` must end the load too.
+            let _stops = StopsAtDrop(stop);
             readiness::becomes_true(self.ends_after, || {
                 let (time, requests) = (start.elapsed(), requests.load(Ordering::Relaxed));
                 meanwhile(time, requests);
                 time >= self.lasts && requests >= self.least_requests
             });
-            stop.store(true, Ordering::Relaxed);
         });
         let mut tally = total.into_inner().unwrap_or_else(PoisonError::into_inner);
         tally.flips = flipper.now().returned - before.returned;
         tally
+    }
+}
+
+struct StopsAtDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopsAtDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -66,6 +66,11 @@ impl Raw {
         self.stream.get_mut().write_all(bytes.as_ref()).expect("an open connection");
     }
 
+    /// Sends bytes to a server that may have hung up, or may do so before it has got them all.
+    pub fn try_send(&mut self, bytes: &[u8]) {
+        let _ = self.stream.get_mut().write_all(bytes);
+    }
+
     /// Sends a GET of `path` from `host` that leaves the connection open.
     pub fn send_get(&mut self, host: &str, path: &str) {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));

@@ -19,6 +19,7 @@ mod failures;
 mod faults;
 mod freshness;
 mod guard;
+mod hostile;
 mod hosts;
 mod http2;
 mod layouts;

@@ -1,0 +1,677 @@
+//! Clients that mean no good, or behave as if: forged names, odd paths, pipelines, cut connections, slow readers.
+//!
+//! Owns: that such a client gets what an httpd without the module would give, and harms nobody else. Must not: repeat the
+//! choice of virtual hosts (see `hosts`), or what decent requests map to.
+
+use std::thread;
+use std::time::Duration;
+
+use harness::flipper::is_fresh;
+use harness::process::{open_files, private_memory};
+use harness::raw::Raw;
+use harness::{
+    Config, FlipMode, Flipper, Httpd, Load, Mpm, Page, Site, Verdict, flipper, on_each_mpm, page, readiness,
+};
+
+use crate::memory::children;
+use crate::ssi;
+
+/// What stands in every file that no request may reach.
+const SECRET: &str = "SECRET";
+
+/// Two names, and one of them alone where docroots are computed; the same on ports that differ in what becomes of
+/// encoded slashes.
+fn config() -> Config {
+    let mut config = Config::new("UseCanonicalName Off\nDocumentRoot \"${ROOT}/current/public\"")
+        .modules(&["alias", "dir", "include", "vhost_alias"])
+        .more_ports(3);
+    for (number, slashes) in (1..).zip(["Off", "On", "NoDecode", "On"]) {
+        let port = if number == 1 { "PORT".to_owned() } else { format!("PORT_{number}") };
+        for name in ["one.test", "two.test"] {
+            let computed = "VirtualDocumentRoot \"${ROOT}/hosts/%0/current\"\n";
+            config = config.text(&format!(
+                "<VirtualHost 127.0.0.1:${{{port}}}>\nServerName {name}\nDocumentRoot \"${{ROOT}}/{name}/public\"\n\
+                 AllowEncodedSlashes {slashes}\nAlias /static \"${{ROOT}}/{name}/static\"\n{}</VirtualHost>",
+                if number == 4 { computed } else { "" }
+            ));
+        }
+    }
+    config
+}
+
+fn site() -> Site {
+    let site = Site::new();
+    for (number, name) in [(1, "one.test"), (2, "two.test")] {
+        let release = site.release(number);
+        for directory in ["public", "public/sub", "static"] {
+            release.plain_page(&format!("{directory}/page.html"));
+        }
+        for secret in ["secret.txt", "page.txt"] {
+            release.write(secret, SECRET);
+        }
+        site.symlink(name, format!("releases/{number}"));
+        site.symlink(&format!("hosts/{name}/current"), format!("../../releases/{number}/public"));
+    }
+    for secret in ["secret.txt", "releases/secret.txt", "hosts/secret.txt", "hosts/one.test/secret.txt"] {
+        site.write(secret, SECRET);
+    }
+    site.symlink("current", "releases/1");
+    site
+}
+
+/// Names for a `Host` header or an absolute URL, few of which are any.
+fn names() -> Vec<Vec<u8>> {
+    let plain = [
+        "one.test",
+        "ONE.Test",
+        "one.test.",
+        "one.test..",
+        ".one.test",
+        "one..test",
+        "two.test:80",
+        "one.test:",
+        "one.test:0",
+        "one.test:65536",
+        "one.test:99999999999999999999",
+        "one.test:-1",
+        "one.test:+80",
+        "one.test:80:80",
+        "one.test:x",
+        "one.test: 80",
+        "",
+        " ",
+        "\t",
+        ".",
+        "..",
+        "...",
+        "../..",
+        "one.test/../../secret.txt",
+        "/etc",
+        "\\..\\..",
+        "%2e%2e",
+        "%2e%2e%2f",
+        "one.test%00",
+        "one.test%2f..",
+        "one.test?x",
+        "one.test#x",
+        "user@one.test",
+        "user:word@two.test",
+        "one.test,two.test",
+        "one.test two.test",
+        "\"one.test\"",
+        "<script>",
+        "$(id)",
+        "${ROOT}",
+        "%0",
+        "*",
+        "*.test",
+        "-",
+        "_",
+        "~",
+        "{",
+        "[",
+        "]",
+        "[]",
+        "[::1]",
+        "[::1]:80",
+        "[::1]:x",
+        "[::1",
+        "::1",
+        "[::ffff:127.0.0.1]",
+        "[fe80::1%25lo]",
+        "[one.test]",
+        "127.0.0.1",
+        "127.1",
+        "0x7f000001",
+        "2130706433",
+        "999.999.999.999",
+        "localhost",
+        "hosts",
+        "current",
+        "releases",
+        "html",
+        "default",
+    ];
+    let mut names: Vec<Vec<u8>> = plain.iter().map(|name| name.as_bytes().to_vec()).collect();
+    for name in [
+        &b"\xff\xfe"[..],
+        b"one.test\0",
+        b"\0",
+        b"one\0.test",
+        b"caf\xc3\xa9.test",
+        b"\x01\x02\x7f",
+        b"one.test\x0b",
+        b"\xc0\xae\xc0\xae",
+    ] {
+        names.push(name.to_vec());
+    }
+    for (part, count) in [
+        ("x", 64),
+        ("x", 255),
+        ("x", 256),
+        ("x", 4_000),
+        ("x", 8_100),
+        ("x", 9_000),
+        ("a.", 2_000),
+        ("../", 300),
+        ("[", 500),
+    ] {
+        names.push(part.repeat(count).into_bytes());
+    }
+    names
+}
+
+/// Paths that would be somewhere else if anybody read them otherwise.
+fn paths() -> Vec<String> {
+    let plain = [
+        "/../secret.txt",
+        "/../../secret.txt",
+        "/sub/../page.html",
+        "/sub/../../secret.txt",
+        "/./page.html",
+        "/.../page.html",
+        "/%2e%2e/secret.txt",
+        "/%2E%2E%2Fsecret.txt",
+        "/..%2fsecret.txt",
+        "/..%2F..%2Fsecret.txt",
+        "/sub/..%2f..%2fsecret.txt",
+        "/sub%2f..%2f..%2fsecret.txt",
+        "/%2e%2e%2f%2e%2e%2fsecret.txt",
+        "/.%2e/secret.txt",
+        "/%2e./secret.txt",
+        "/..%5csecret.txt",
+        "/..\\secret.txt",
+        "/%5c..%5c..%5csecret.txt",
+        "/..;/secret.txt",
+        "/..%00/secret.txt",
+        "/page.html%00",
+        "/page.html%00.txt",
+        "/page.html%0a",
+        "/page.html%0d%0aX-Forged:%20yes",
+        "/%ff%fe",
+        "/%c0%ae%c0%ae/secret.txt",
+        "/%252e%252e/secret.txt",
+        "/..%252fsecret.txt",
+        "/%2f",
+        "/%2fetc%2fpasswd",
+        "/sub%2fpage.html",
+        "/sub%2Fpage.html",
+        "/sub%2f%2e%2e%2fpage.html",
+        "/sub//page.html",
+        "//page.html",
+        "//one.test/page.html",
+        "///..//secret.txt",
+        "/sub",
+        "/sub/",
+        "/sub/..",
+        "/sub/../",
+        "/sub/%2e%2e",
+        "/sub/%2e%2e/",
+        "/static/page.html",
+        "/static/../secret.txt",
+        "/static/..%2fsecret.txt",
+        "/static/%2e%2e/public/page.html",
+        "/static/..%2fpublic%2fpage.html",
+        "/static%2fpage.html",
+        "/static/..",
+        "/static../secret.txt",
+        "/static..%2fsecret.txt",
+        "/static/.%2e/secret.txt",
+        "/staticx",
+        "/page.html/",
+        "/page.html/..",
+        "/page.html/../page.html",
+        "/page.html%2f",
+        "/page.html%2f..%2fpage.html",
+        "/page.html/..%2f..%2fsecret.txt",
+        "/%",
+        "/%g0",
+        "/%2",
+        "/%%2e",
+        "/page.html?../../secret.txt",
+        "/page.html#x",
+        "/page.html;x",
+        "/~root/x",
+        "/:",
+        "/*",
+        "/page.*",
+        "/.",
+        "/..",
+        "/ page.html",
+        "/page.html HTTP/1.0",
+        "page.html",
+        "?x",
+        "*",
+        "",
+    ];
+    let mut paths: Vec<String> = plain.iter().map(|path| (*path).to_owned()).collect();
+    for (part, count) in [
+        ("/..", 300),
+        ("/a", 2_000),
+        ("%2f", 1_000),
+        ("%2e%2e%2f", 300),
+        ("/sub/..", 500),
+        ("x", 250),
+        ("x", 256),
+        ("x", 4_000),
+        ("x", 4_100),
+        ("x", 8_100),
+    ] {
+        paths.push(format!("/{}/page.html", part.repeat(count)));
+    }
+    paths
+}
+
+/// Whole requests, odd in their method, their form, or their header.
+fn oddities() -> Vec<Vec<u8>> {
+    let lines = [
+        "GET http://one.test/page.html HTTP/1.1",
+        "GET http://two.test/page.html HTTP/1.1",
+        "GET HTTP://TWO.TEST:1/page.html HTTP/1.1",
+        "GET https://two.test/page.html HTTP/1.1",
+        "GET ftp://two.test/page.html HTTP/1.1",
+        "GET file:///etc/passwd HTTP/1.1",
+        "GET http:///page.html HTTP/1.1",
+        "GET http:/page.html HTTP/1.1",
+        "GET http:page.html HTTP/1.1",
+        "GET http://two.test HTTP/1.1",
+        "GET http://two.test?x HTTP/1.1",
+        "GET http://two.test/../secret.txt HTTP/1.1",
+        "GET http://two.test/..%2fsecret.txt HTTP/1.1",
+        "GET http://two.test:99999/page.html HTTP/1.1",
+        "GET http://[::1]/page.html HTTP/1.1",
+        "GET http://[::1/page.html HTTP/1.1",
+        "GET http://a@b@two.test/page.html HTTP/1.1",
+        "GET http://../page.html HTTP/1.1",
+        "OPTIONS * HTTP/1.1",
+        "OPTIONS * HTTP/1.0",
+        "OPTIONS *x HTTP/1.1",
+        "OPTIONS http://two.test HTTP/1.1",
+        "OPTIONS http://two.test/* HTTP/1.1",
+        "OPTIONS /../secret.txt HTTP/1.1",
+        "OPTIONS / HTTP/1.1",
+        "GET * HTTP/1.1",
+        "HEAD * HTTP/1.1",
+        "POST * HTTP/1.1",
+        "TRACE * HTTP/1.1",
+        "TRACE /page.html HTTP/1.1",
+        "CONNECT two.test:443 HTTP/1.1",
+        "CONNECT two.test HTTP/1.1",
+        "CONNECT /page.html HTTP/1.1",
+        "CONNECT [::1]:443 HTTP/1.1",
+        "CONNECT http://two.test/page.html HTTP/1.1",
+        "CONNECT * HTTP/1.1",
+        "CONNECT :443 HTTP/1.1",
+        "get /page.html HTTP/1.1",
+        "FORGE /page.html HTTP/1.1",
+        "PUT /page.html HTTP/1.1",
+        "DELETE /page.html HTTP/1.1",
+        "PROPFIND /page.html HTTP/1.1",
+        "PATCH /../secret.txt HTTP/1.1",
+        "PRI * HTTP/2.0",
+        "GET /page.html HTTP/9.9",
+        "GET /page.html HTTP/1.9",
+        "GET /page.html http/1.1",
+        "GET /page.html HTTP/1.1 x",
+        "GET  /page.html HTTP/1.1",
+        "GET\t/page.html\tHTTP/1.1",
+        " GET /page.html HTTP/1.1",
+        "GET",
+        "GET /page.html",
+        "/page.html",
+        "\u{1}\u{2}\u{3}",
+        "GET /page.html HTTP/",
+        "GET /page.html HTTP/1.1\rX",
+    ];
+    let fields = [
+        "Host: one.test\r\nHost: two.test",
+        "Host: one.test\r\nHost: one.test",
+        "Host : two.test",
+        "Host:\r\n two.test",
+        " Host: two.test",
+        "X: y",
+        "Host: two.test\r\nX-Forwarded-Host: one.test\r\nForwarded: host=one.test",
+        "Host: two.test\r\nContent-Length: -1",
+        "Host: two.test\r\nContent-Length: 99999999999999999999",
+        "Host: two.test\r\nContent-Length: 5\r\nContent-Length: 6",
+        "Host: two.test\r\nTransfer-Encoding: chunked\r\nContent-Length: 5",
+        "Host: two.test\r\nTransfer-Encoding: nonsense",
+        "Host: two.test\r\nRange: bytes=0-,1-,2-",
+        "Host: two.test\r\nRange: bytes=99999999999999999999-",
+        "Host: two.test\r\nExpect: nonsense",
+        "Host: two.test\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__",
+        "Host: two.test\r\nIf-Match: \"x\"",
+        "Host: two.test\r\nNo colon",
+        "Host: two.test\r\n: no name",
+        "Host: two.test\r\nX\u{0}: y",
+        "Host: two.test\r\nX: \u{1}",
+    ];
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    all.extend(lines.map(|line| format!("{line}\r\nHost: one.test\r\nConnection: close\r\n\r\n").into_bytes()));
+    all.extend(
+        fields.map(|fields| format!("GET /page.html HTTP/1.1\r\n{fields}\r\nConnection: close\r\n\r\n").into_bytes()),
+    );
+    all.push(b"GET /page.html HTTP/1.1\nHost: two.test\nConnection: close\n\n".to_vec());
+    all.push(b"\r\n\r\n\r\nGET /page.html HTTP/1.0\r\nHost: two.test\r\n\r\n".to_vec());
+    all.push(format!("GET /page.html HTTP/1.0\r\nHost: two.test\r\nX: {}\r\n\r\n", "y".repeat(9_000)).into_bytes());
+    all.push(format!("GET /page.html HTTP/1.0\r\nHost: two.test\r\n{}\r\n", "X: y\r\n".repeat(200)).into_bytes());
+    all.push(format!("GET /page.html HTTP/1.0\r\n{}\r\n", "Host: two.test\r\n".repeat(90)).into_bytes());
+    all.push(vec![0; 600]);
+    all.push(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec());
+    all
+}
+
+/// All requests, each with the number of the port that it is for.
+fn requests() -> Vec<(usize, Vec<u8>)> {
+    let mut requests = Vec::new();
+    let end = "\r\nConnection: close\r\n\r\n".as_bytes();
+    for name in names() {
+        for port in [0, 3] {
+            requests.push((port, [b"GET /page.html HTTP/1.1\r\nHost: ", &name[..], end].concat()));
+            requests.push((port, [b"GET http://", &name[..], b"/page.html HTTP/1.1\r\nHost: two.test", end].concat()));
+            requests.push((port, [b"GET /page.html HTTP/1.0\r\nHost: ", &name[..], end].concat()));
+        }
+    }
+    for path in paths() {
+        for port in 0..4 {
+            requests.push((port, [b"GET ", path.as_bytes(), b" HTTP/1.1\r\nHost: two.test", end].concat()));
+        }
+    }
+    for port in [0, 3] {
+        requests.extend(oddities().into_iter().map(|request| (port, request)));
+    }
+    requests
+}
+
+/// A response as it can be compared: without its date and its server's port, the methods of `Allow` in order.
+fn comparable(response: &[u8], port: u16) -> String {
+    let text = String::from_utf8_lossy(response).replace(&port.to_string(), "PORT");
+    let lines =
+        text.split('\n').filter(|line| !line.starts_with("Date:")).map(|line| match line.strip_prefix("Allow: ") {
+            Some(methods) => {
+                let mut methods: Vec<&str> = methods.trim().split(',').collect();
+                methods.sort_unstable();
+                format!("Allow: {}", methods.join(","))
+            }
+            None => line.to_owned(),
+        });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn as_without_the_module(mpm: Mpm) {
+    let site = site();
+    let servers = [Httpd::start(&site, mpm, &config()), Httpd::start_without_module(&site, mpm, &config())];
+    for httpd in &servers {
+        httpd.expect_error("[core:error]");
+    }
+    let requests = requests();
+    let (mut served, mut refused) = (0, 0);
+    for (port, request) in &requests {
+        let [with, without] = [&servers[0], &servers[1]].map(|httpd| {
+            let port = httpd.ports()[*port];
+            let mut raw = Raw::connect(port);
+            // The server may be faster to hang up than we to say it all.
+            raw.try_send(request);
+            comparable(&raw.everything(), port)
+        });
+        let request = String::from_utf8_lossy(&request[..request.len().min(200)]).into_owned();
+        assert_eq!(with, without, "port {port}: {request:?}");
+        assert!(!with.contains(SECRET) && !with.contains("X-Forged"), "port {port}: {request:?}: {with}");
+        if with.contains(page::END) { served += 1 } else { refused += 1 }
+    }
+    println!("{} hostile requests: {served} served a page, {refused} not, all as without the module", requests.len());
+    assert!(served > 100 && refused > 400, "{served} served, {refused} refused: the list is worth nothing");
+}
+
+const PIPELINED: usize = 20;
+
+/// How many parts a small page has.
+const PARTS: usize = 6;
+
+/// A page with a few parts, half of which have the release in their name, and one without.
+fn small_pages() -> [Page; 2] {
+    [Page::new("/page.shtml", PARTS + 1), Page::new("/plain.html", 1)]
+}
+
+fn small_site() -> Site {
+    Site::with_releases(flipper::RELEASES, |release| {
+        let (number, token) = (release.number(), release.token());
+        let names = (0..PARTS).map(|part| if part % 2 == 0 { format!("{number}-{part}") } else { part.to_string() });
+        let mut page = token.clone();
+        for name in names {
+            release.write(&format!("parts/{name}.html"), &token);
+            page.push_str(&format!("<!--#include virtual=\"/parts/{name}.html\" -->\n"));
+        }
+        release.write("page.shtml", &(page + page::END));
+        release.plain_page("plain.html");
+    })
+}
+
+fn request(page: &Page) -> String {
+    format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", page.path)
+}
+
+/// Pipelines whose first header is cut in two by a flip: what was complete before it is of the old release, and all
+/// that became complete after it is of the new one.
+fn flip_in_a_header(mpm: Mpm) {
+    const FLIPS: usize = 30;
+    let site = small_site();
+    let httpd = Httpd::start(&site, mpm, &ssi::config("current"));
+    let pages = small_pages();
+    let mut raw = Raw::connect(httpd.port());
+    for flip in 0..FLIPS {
+        let pipeline: Vec<&Page> = pages.iter().cycle().skip(flip).take(PIPELINED).collect();
+        let requests: String = pipeline.iter().map(|page| request(page)).collect();
+        // From its first byte on to the last but one.
+        let (half, rest) = requests.split_at(1 + flip % (request(pipeline[0]).len() - 1));
+        raw.send(half);
+        let release = flip % flipper::RELEASES;
+        site.flip(release);
+        raw.send(rest);
+        for page in pipeline {
+            let response = raw.receive();
+            let verdict = page.judge(response.status(), &response.body);
+            assert_eq!(verdict, Verdict::Whole(release), "after {flip} flips: {}", page.path);
+        }
+    }
+    println!(
+        "{} pipelined requests, {FLIPS} of them cut in two by a flip: all of the right release",
+        FLIPS * PIPELINED
+    );
+}
+
+/// Pipelines under flips: each response is whole, and of a release that was there between the pipeline's first byte
+/// and the response's last.
+fn flips_all_the_time(mpm: Mpm) {
+    const CLIENTS: usize = 4;
+    const PIPELINES: usize = 12;
+    let site = small_site();
+    let httpd = Httpd::start(&site, mpm, &ssi::config("current"));
+    let flipper = Flipper::start(&site, FlipMode::Rename);
+    let pages = small_pages();
+    let of_several = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut raw = Raw::connect(httpd.port());
+                    let mut of_several = 0;
+                    for _ in 0..PIPELINES {
+                        let asked: Vec<&Page> = pages.iter().cycle().take(PIPELINED).collect();
+                        let before = flipper.now();
+                        raw.send(asked.iter().map(|page| request(page)).collect::<String>());
+                        let mut releases = Vec::new();
+                        for page in asked {
+                            let response = raw.receive();
+                            let after = flipper.now();
+                            let Verdict::Whole(release) = page.judge(response.status(), &response.body) else {
+                                panic!("{}: {:?}", page.path, page.judge(response.status(), &response.body));
+                            };
+                            assert!(
+                                is_fresh(release, before, after, flipper::RELEASES),
+                                "{}: release {release}, {before:?} to {after:?}",
+                                page.path
+                            );
+                            releases.push(release);
+                        }
+                        releases.dedup();
+                        of_several += usize::from(releases.len() > 1);
+                    }
+                    of_several
+                })
+            })
+            .collect();
+        clients.into_iter().map(|client| client.join().expect("whole responses")).sum::<usize>()
+    });
+    let flips = flipper.stop();
+    println!(
+        "{} pipelines of {PIPELINED} requests under {flips} flips, {of_several} of them of several releases: 0 mixed, 0 stale",
+        CLIENTS * PIPELINES
+    );
+    assert!(of_several > 0 && flips > 0, "no pipeline overlapped a flip: the run proves nothing");
+}
+
+/// Clients that hang up in the middle of a header, of a body, of a response, of a pipeline.
+fn cut_connections(mpm: Mpm) {
+    const GROWTH: u64 = 2 * 1024 * 1024;
+    const CUTS: usize = 300;
+    let site = small_site();
+    let count = children(mpm);
+    let httpd = Httpd::start(&site, mpm, &ssi::config("current").children(count, 16));
+    httpd.expect_error("AH00161");
+    let flipper = Flipper::start(&site, FlipMode::Rename);
+    let header = "GET /page.shtml HTTP/1.1\r\nHost: localhost\r\nX-Padding: xxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n\r\n";
+    let mut cuts = 0;
+    let mut cut = |kind: usize| {
+        let mut raw = Raw::connect(httpd.port());
+        match kind % 4 {
+            0 => raw.try_send(&header.as_bytes()[..kind % header.len()]),
+            1 => {
+                raw.try_send(header.as_bytes());
+                // What was not read of it makes the end a reset.
+                raw.receive_bytes(1 + 37 * kind % 150);
+            }
+            2 => raw.try_send(b"POST /page.shtml HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nshort"),
+            _ => raw.try_send(header.repeat(1 + kind % 10).as_bytes()),
+        }
+        cuts += 1;
+    };
+    let usage = || -> Vec<(u32, usize, u64)> {
+        let children = httpd.all_children(count).into_iter();
+        children.map(|pid| (pid, open_files(pid).unwrap_or(0), private_memory(pid).unwrap_or(0))).collect()
+    };
+    // Everything has been in use once.
+    let load = Load::new(&small_pages()).lasts(Duration::from_millis(700));
+    load.run_while(&httpd.url(""), &flipper, |_, requests| (0..4).for_each(|kind| cut(kind + requests as usize)))
+        .assert_whole_and_fresh();
+    assert!(readiness::becomes_true(Duration::from_secs(20), || is_idle(&httpd, count)), "the children are not idle");
+    let before = usage();
+    let mut next = 0;
+    let tally = load.run_while(&httpd.url(""), &flipper, |_, _| {
+        for _ in 0..if next < CUTS { 10 } else { 0 } {
+            cut(next);
+            next += 1;
+        }
+    });
+    tally.assert_whole_and_fresh();
+    assert!(readiness::becomes_true(Duration::from_secs(20), || is_idle(&httpd, count)), "the children are not idle");
+    let after = usage();
+    println!("{cuts} connections cut; process, descriptors, memory: {before:?} to {after:?}");
+    assert!(next >= CUTS, "only {next} connections were cut");
+    for ((pid, files, memory), (after_pid, files_after, memory_after)) in before.iter().zip(&after) {
+        assert_eq!(pid, after_pid, "the children are the same");
+        assert!(files_after <= files, "child {pid} has {files_after} descriptors, not {files}");
+        assert!(memory_after.saturating_sub(*memory) < GROWTH, "child {pid} grew from {memory} to {memory_after}");
+    }
+}
+
+/// Whether no child has a connection or a file of a site open.
+fn is_idle(httpd: &Httpd, count: usize) -> bool {
+    httpd.all_children(count).into_iter().all(|pid| {
+        let Ok(files) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+        let targets = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        let of_site = targets.filter(|target| target.to_string_lossy().contains("/releases/")).count();
+        of_site == 0 && !has_connection(pid, httpd.port())
+    })
+}
+
+/// Whether a process has an established connection to its port.
+fn has_connection(pid: u32, port: u16) -> bool {
+    let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
+    let own = format!(":{port:04X}");
+    // Local address, remote address, state: 01 is established, 08 is half closed.
+    table.lines().skip(1).any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        fields[1].ends_with(&own) && ["01", "08"].contains(&fields[3])
+    })
+}
+
+const SLOW_PARTS: usize = 16;
+const SLOW_PART: usize = 64 * 1024;
+
+/// A page that is too large to be sent to a client that does not read.
+fn slow_site() -> Site {
+    Site::with_releases(flipper::RELEASES, |release| {
+        let (number, token) = (release.number(), release.token());
+        let mut page = format!("{token}\n");
+        for part in 0..SLOW_PARTS {
+            let name = if part % 2 == 0 { format!("part-{number}-{part}.html") } else { format!("part-{part}.html") };
+            release.write(&name, &format!("{token}{}\n", page::FILLER.to_string().repeat(SLOW_PART)));
+            page.push_str(&format!("<!--#include virtual=\"/{name}\" -->\n"));
+        }
+        release.write("slow.shtml", &format!("{page}{token}{}\n", page::END));
+    })
+}
+
+/// Clients that read the beginning of a large page, and the rest after many flips. Returns what they got, and the
+/// release that was there when they asked.
+fn slow_readers(httpd: &Httpd, site: &Site) -> Vec<(usize, Verdict)> {
+    const READERS: usize = 6;
+    const FLIPS: usize = 100;
+    let page = Page::new("/slow.shtml", SLOW_PARTS + 2);
+    let readers: Vec<(usize, Raw, Vec<u8>)> = (0..READERS)
+        .map(|release| {
+            site.flip(release);
+            let mut raw = Raw::connect(httpd.port());
+            raw.send("GET /slow.shtml HTTP/1.0\r\nHost: localhost\r\n\r\n");
+            let beginning = raw.receive_bytes(4_096);
+            (release, raw, beginning)
+        })
+        .collect();
+    for flip in 0..FLIPS {
+        site.flip((READERS + flip) % flipper::RELEASES);
+    }
+    readers
+        .into_iter()
+        .map(|(release, raw, beginning)| {
+            let response = [beginning, raw.everything()].concat();
+            let response = String::from_utf8_lossy(&response);
+            let (head, body) = response.split_once("\r\n\r\n").expect("a header");
+            let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+            (release, page.judge(status, body))
+        })
+        .collect()
+}
+
+fn old_releases_held_for_long(mpm: Mpm) {
+    let site = slow_site();
+    let config = ssi::config("current").text("SendBufferSize 16384");
+    // Without the module, what is sent after the flips is not of the release that was sent before them.
+    let without = Httpd::start_without_module(&site, mpm, &config);
+    let verdicts = slow_readers(&without, &site);
+    assert!(verdicts.iter().all(|(_, verdict)| !matches!(verdict, Verdict::Whole(_))), "{verdicts:?}");
+    without.expect_error("[include:error]");
+    without.expect_error("AH00128");
+
+    let httpd = Httpd::start(&site, mpm, &config);
+    let verdicts = slow_readers(&httpd, &site);
+    for (release, verdict) in &verdicts {
+        assert_eq!(verdict, &Verdict::Whole(*release), "{verdicts:?}");
+    }
+    println!("{} slow readers over 100 flips: all whole, each of its own release", verdicts.len());
+}
+
+on_each_mpm!(odd_requests, as_without_the_module, prefork, event);
+on_each_mpm!(pipeline_cut_by_a_flip, flip_in_a_header);
+on_each_mpm!(pipelines_under_flips, flips_all_the_time);
+on_each_mpm!(hanging_up, cut_connections);
+on_each_mpm!(slow_reading, old_releases_held_for_long);
