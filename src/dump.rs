@@ -9,6 +9,7 @@ use docroot::{Docroot, Mode, Moment, Os, Rules, passages};
 use std::time::Duration;
 
 use crate::httpd::Server;
+use crate::printable::printable;
 use crate::sections::following;
 
 /// The docroots of all servers, as text.
@@ -26,7 +27,7 @@ fn describe(text: &mut String, server: Server<'_>) -> std::fmt::Result {
     let Some(path) = server.configured_document_root() else {
         return writeln!(text, "    docroot: none");
     };
-    writeln!(text, "    docroot: {}", path.to_string_lossy())?;
+    writeln!(text, "    docroot: {}", printable(path.to_bytes()))?;
     let settings = server.settings().cloned().unwrap_or_default();
     if !settings.enabled() {
         return writeln!(text, "    Realdoc Off");
@@ -35,32 +36,29 @@ fn describe(text: &mut String, server: Server<'_>) -> std::fmt::Result {
     match &rules.mode {
         Mode::Realpath => writeln!(text, "    mode: realpath"),
         Mode::Readlink { from: None } => writeln!(text, "    mode: readlink"),
-        Mode::Readlink { from: Some(from) } => writeln!(text, "    mode: readlink from {}", from.to_string_lossy()),
+        Mode::Readlink { from: Some(from) } => writeln!(text, "    mode: readlink from {}", printable(from.to_bytes())),
     }?;
     // As they are, wherever they may lead.
     for passage in passages(&Os, path, &Rules { mode: rules.mode.clone(), releases: None }) {
-        let target = passage.target.as_deref().map_or("(nowhere)".into(), String::from_utf8_lossy);
-        writeln!(text, "    link: {} -> {target}", String::from_utf8_lossy(&passage.link))?;
+        let target = passage.target.as_deref().map_or("(nowhere)".to_owned(), printable);
+        writeln!(text, "    link: {} -> {target}", printable(&passage.link))?;
     }
     let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
     if let Ok(docroot) = Docroot::new(path, rules) {
         let look = docroot.look(&Os, Moment::from_nanoseconds(0), Duration::ZERO);
         match look.answer {
             docroot::Answer::Resolved(resolution) => {
-                writeln!(text, "    resolved: {}", resolution.docroot().to_string_lossy())
+                writeln!(text, "    resolved: {}", printable(resolution.docroot().to_bytes()))
             }
             docroot::Answer::AsConfigured => writeln!(text, "    resolved: no, left as configured"),
-            docroot::Answer::Refused(failure) => writeln!(text, "    refused: {failure}"),
+            docroot::Answer::Refused(failure) => {
+                writeln!(text, "    refused: {}", printable(failure.to_string().as_bytes()))
+            }
         }?;
     }
     for (section, led) in following(server) {
         for path in led {
-            writeln!(
-                text,
-                "    follows: <Directory {}> at {}",
-                String::from_utf8_lossy(&section),
-                String::from_utf8_lossy(&path)
-            )?;
+            writeln!(text, "    follows: <Directory {}> at {}", printable(&section), printable(&path))?;
         }
     }
     Ok(())

@@ -37,6 +37,7 @@ mod hooks;
 mod httpd;
 mod news;
 mod pin;
+mod printable;
 mod sections;
 mod status;
 

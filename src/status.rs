@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use docroot::{Answer, Docroot, Moment, Os, Record};
 
 use crate::httpd::{Request, Server};
+use crate::printable::printable;
 
 /// Writes the section: for machines if `short`, else as HTML.
 pub fn write(request: Request<'_>, short: bool) {
@@ -56,8 +57,8 @@ fn machines(text: &mut String, server: Server<'_>) -> std::fmt::Result {
     let now = Os::now();
     for (number, docroot) in cache.all_configured().iter().enumerate() {
         let record = docroot.record();
-        writeln!(text, "RealdocDocroot{number}: {}", one_line(&path(docroot)))?;
-        writeln!(text, "RealdocTarget{number}: {}", one_line(&target(&record)))?;
+        writeln!(text, "RealdocDocroot{number}: {}", printable(path(docroot).as_bytes()))?;
+        writeln!(text, "RealdocTarget{number}: {}", printable(target(&record).as_bytes()))?;
         writeln!(text, "RealdocSince{number}: {}", record.since.map_or(0, |since| epoch(now, since)))?;
         writeln!(text, "RealdocResolutions{number}: {}", record.walks)?;
         writeln!(text, "RealdocFailures{number}: {}", record.failures)?;
@@ -92,9 +93,4 @@ fn epoch(now: Moment, then: Moment) -> u64 {
 /// Directory names may have any character, and the page is HTML.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// A name with a line break must not make a line of its own.
-fn one_line(text: &str) -> String {
-    text.replace(char::is_control, "?")
 }
