@@ -29,6 +29,7 @@ mod panics;
 mod php;
 mod redirects;
 mod refused;
+mod release_names;
 mod restart;
 mod sections;
 mod slow_file_system;
