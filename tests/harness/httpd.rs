@@ -287,6 +287,9 @@ impl Httpd {
     /// If it does not come.
     pub fn graceful_restart(&self) {
         let generations = || self.error_log().matches("resuming normal operations").count();
+        // Before that, the signal would end it.
+        let started = readiness::becomes_true(STARTS_WITHIN, || generations() > 0);
+        assert!(started, "it has not started:\n{}", self.said());
         let before = generations();
         self.process.signal(Signal::SIGUSR1).expect("a running httpd");
         let restarted = readiness::becomes_true(RESTARTS_WITHIN, || generations() > before);

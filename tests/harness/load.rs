@@ -76,6 +76,14 @@ impl Load {
         self
     }
 
+    /// Ends after so many requests at the earliest, and after this time at the latest.
+    #[must_use]
+    pub fn until(mut self, least_requests: u64, ends_after: Duration) -> Self {
+        self.least_requests = least_requests;
+        self.ends_after = ends_after;
+        self
+    }
+
     /// Runs on the server at `base`.
     #[must_use]
     pub fn run(&self, base: &str, flipper: &Flipper) -> Tally {

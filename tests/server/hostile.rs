@@ -426,28 +426,6 @@ fn as_without_the_module(mpm: Mpm) {
 
 const PIPELINED: usize = 20;
 
-/// How many parts a small page has.
-const PARTS: usize = 6;
-
-/// A page with a few parts, half of which have the release in their name, and one without.
-fn small_pages() -> [Page; 2] {
-    [Page::new("/page.shtml", PARTS + 1), Page::new("/plain.html", 1)]
-}
-
-fn small_site() -> Site {
-    Site::with_releases(flipper::RELEASES, |release| {
-        let (number, token) = (release.number(), release.token());
-        let names = (0..PARTS).map(|part| if part % 2 == 0 { format!("{number}-{part}") } else { part.to_string() });
-        let mut page = token.clone();
-        for name in names {
-            release.write(&format!("parts/{name}.html"), &token);
-            page.push_str(&format!("<!--#include virtual=\"/parts/{name}.html\" -->\n"));
-        }
-        release.write("page.shtml", &(page + page::END));
-        release.plain_page("plain.html");
-    })
-}
-
 fn request(page: &Page) -> String {
     format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", page.path)
 }
@@ -456,9 +434,9 @@ fn request(page: &Page) -> String {
 /// that became complete after it is of the new one.
 fn flip_in_a_header(mpm: Mpm) {
     const FLIPS: usize = 30;
-    let site = small_site();
+    let site = ssi::small_site();
     let httpd = Httpd::start(&site, mpm, &ssi::config("current"));
-    let pages = small_pages();
+    let pages = ssi::small_pages();
     let mut raw = Raw::connect(httpd.port());
     for flip in 0..FLIPS {
         let pipeline: Vec<&Page> = pages.iter().cycle().skip(flip).take(PIPELINED).collect();
@@ -486,10 +464,10 @@ fn flip_in_a_header(mpm: Mpm) {
 fn flips_all_the_time(mpm: Mpm) {
     const CLIENTS: usize = 4;
     const PIPELINES: usize = 12;
-    let site = small_site();
+    let site = ssi::small_site();
     let httpd = Httpd::start(&site, mpm, &ssi::config("current"));
     let flipper = Flipper::start(&site, FlipMode::Rename);
-    let pages = small_pages();
+    let pages = ssi::small_pages();
     let of_several = thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {
@@ -535,7 +513,7 @@ fn flips_all_the_time(mpm: Mpm) {
 fn cut_connections(mpm: Mpm) {
     const GROWTH: u64 = 2 * 1024 * 1024;
     const CUTS: usize = 300;
-    let site = small_site();
+    let site = ssi::small_site();
     let count = children(mpm);
     let httpd = Httpd::start(&site, mpm, &ssi::config("current").children(count, 16));
     httpd.expect_error("AH00161");
@@ -561,7 +539,7 @@ fn cut_connections(mpm: Mpm) {
         children.map(|pid| (pid, open_files(pid).unwrap_or(0), private_memory(pid).unwrap_or(0))).collect()
     };
     // Everything has been in use once.
-    let load = Load::new(&small_pages()).lasts(Duration::from_millis(700));
+    let load = Load::new(&ssi::small_pages()).lasts(Duration::from_millis(700));
     load.run_while(&httpd.url(""), &flipper, |_, requests| (0..4).for_each(|kind| cut(kind + requests as usize)))
         .assert_whole_and_fresh();
     assert!(readiness::becomes_true(Duration::from_secs(20), || is_idle(&httpd, count)), "the children are not idle");

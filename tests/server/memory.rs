@@ -1,6 +1,6 @@
 //! Memory of the server processes: bounded, whatever happens how often.
 //!
-//! Owns: growth with requests, flips and restarts. Must not: test growth with host names (see `hosts`).
+//! Owns: growth with requests and flips. Must not: test growth with host names (see `hosts`) or restarts (see `restart`).
 
 use harness::process::private_memory;
 use harness::{FlipMode, Flipper, Httpd, Load, Mpm, on_each_mpm};
@@ -35,21 +35,4 @@ fn requests_and_flips(mpm: Mpm) {
     }
 }
 
-fn restarts(mpm: Mpm) {
-    let site = ssi::site("");
-    let httpd = Httpd::start(&site, mpm, &ssi::config("current"));
-    let memory_after = |restarts: usize| {
-        for _ in 0..restarts {
-            httpd.graceful_restart();
-            assert_eq!(httpd.client().get("/page.shtml").expect("a response").status, 200);
-        }
-        private_memory(httpd.pid()).expect("a running httpd")
-    };
-    let before = memory_after(3);
-    let after = memory_after(20);
-    println!("{before} to {after}");
-    assert!(after.saturating_sub(before) < GROWTH, "the parent grew from {before} to {after}");
-}
-
 on_each_mpm!(under_flips, requests_and_flips);
-on_each_mpm!(over_restarts, restarts);

@@ -1,31 +1,109 @@
 //! Graceful restarts, which unload the module and load it again, under load and flips.
 //!
-//! Owns: the change of generations. Must not: test configuration changes.
+//! Owns: the change of generations, and what it leaves in the parent. Must not: test configuration changes (see
+//! `lifecycle`).
 
 use std::time::Duration;
 
-use harness::{FlipMode, Flipper, Httpd, Load, Mpm, Protocol, on_each_mpm};
+use harness::process::{open_files, private_memory};
+use harness::{FlipMode, Flipper, Httpd, Load, Mpm, Protocol, Site, Tally, on_each_mpm};
 
 use crate::ssi;
 
-const RESTARTS: usize = 5;
+/// Restarts that bring what has to be in use into use.
+const WARM_UP: usize = 3;
 
-fn under_load(mpm: Mpm) {
-    let site = ssi::site("public");
-    let httpd = Httpd::start(&site, mpm, &ssi::config("current/public"));
-    let flipper = Flipper::start(&site, FlipMode::Rename);
-    // A kept-alive connection may be closed by a restart at the very moment that it is used again: that is HTTP.
-    let load = Load::new(&ssi::pages()).protocol(Protocol::Http1NewConnections).lasts(Duration::from_millis(2500));
-    let mut restarts = 0;
-    let tally = load.run_while(&httpd.url(""), &flipper, |_, requests| {
-        // Between two of them, some requests.
-        if restarts < RESTARTS && requests >= 40 * (restarts as u64 + 1) {
-            httpd.graceful_restart();
-            restarts += 1;
-        }
-    });
-    tally.assert_whole_and_fresh();
-    assert_eq!(restarts, RESTARTS);
+/// Requests between two restarts.
+const BETWEEN: u64 = 20;
+
+/// What the parent may take in pages more than without the module, once and not for each restart.
+const ONCE: u64 = 512 * 1024;
+
+/// What the parent has.
+#[derive(Clone, Copy, Debug)]
+struct Usage {
+    memory: u64,
+    descriptors: usize,
 }
 
-on_each_mpm!(graceful, under_load);
+fn usage(httpd: &Httpd) -> Usage {
+    Usage {
+        memory: private_memory(httpd.pid()).expect("a running httpd"),
+        descriptors: open_files(httpd.pid()).expect("a running httpd"),
+    }
+}
+
+/// Restarts a server under load and flips, and returns what its parent had before and afterwards.
+fn restart(site: &Site, httpd: &Httpd, restarts: usize) -> (Tally, Usage, Usage) {
+    let flipper = Flipper::start(site, FlipMode::Rename);
+    // A kept-alive connection may be closed by a restart at the very moment that it is used again: that is HTTP.
+    let load = Load::new(&ssi::small_pages())
+        .protocol(Protocol::Http1NewConnections)
+        .until(BETWEEN * (restarts + 1) as u64, Duration::from_secs(10 + 5 * restarts as u64));
+    for _ in 0..WARM_UP {
+        httpd.graceful_restart();
+    }
+    let before = usage(httpd);
+    let mut done = 0;
+    let tally = load.run_while(&httpd.url(""), &flipper, |_, requests| {
+        if done < restarts && requests >= BETWEEN * (done as u64 + 1) {
+            httpd.graceful_restart();
+            done += 1;
+        }
+    });
+    assert_eq!(done, restarts);
+    flipper.stop();
+    site.flip(0);
+    (tally, before, usage(httpd))
+}
+
+fn survives(mpm: Mpm, restarts: usize) {
+    let site = ssi::small_site();
+    let config = ssi::config("current");
+    let without = Httpd::start_without_module(&site, mpm, &config);
+    // What httpd itself says of parts that are gone with their release.
+    without.expect_error("[include:error]");
+    without.expect_error("[core:error]");
+    let (_, control_before, control_after) = restart(&site, &without, restarts);
+    without.finish();
+
+    let httpd = Httpd::start(&site, mpm, &config);
+    let (tally, before, after) = restart(&site, &httpd, restarts);
+    tally.assert_whole_and_fresh();
+    println!(
+        "{}: {restarts} restarts: parent with the module {before:?} to {after:?}, without {control_before:?} to {control_after:?}",
+        mpm.name()
+    );
+    assert_eq!(after.descriptors, control_after.descriptors, "descriptors of the parent");
+    let grown = |before: Usage, after: Usage| after.memory.saturating_sub(before.memory);
+    let (with, without) = (grown(before, after), grown(control_before, control_after));
+    assert!(with <= without + ONCE, "the parent grew by {with} with the module and by {without} without");
+}
+
+fn some(mpm: Mpm) {
+    survives(mpm, 10);
+}
+
+on_each_mpm!(graceful, some);
+
+fn many(mpm: Mpm) {
+    survives(mpm, 200);
+}
+
+#[test]
+#[ignore = "takes minutes: make test-long"]
+fn two_hundred_on_prefork() {
+    many(Mpm::Prefork);
+}
+
+#[test]
+#[ignore = "takes minutes: make test-long"]
+fn two_hundred_on_worker() {
+    many(Mpm::Worker);
+}
+
+#[test]
+#[ignore = "takes minutes: make test-long"]
+fn two_hundred_on_event() {
+    many(Mpm::Event);
+}
