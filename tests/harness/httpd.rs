@@ -296,6 +296,20 @@ impl Httpd {
         assert!(restarted, "no graceful restart:\n{}", self.said());
     }
 
+    /// Restarts gracefully and waits until all children are of the new generation.
+    ///
+    /// # Panics
+    /// If they do not come, or the old ones do not go: nobody may keep a connection.
+    pub fn replace_children(&self) {
+        let before = self.children();
+        self.graceful_restart();
+        let replaced = || {
+            let children = self.children();
+            !children.is_empty() && !children.iter().any(|child| before.contains(child))
+        };
+        assert!(readiness::becomes_true(RESTARTS_WITHIN, replaced), "{before:?} are still there:\n{}", self.said());
+    }
+
     /// Lets threaded children finish what they are at. At a plain stop, event's main thread closes sockets that its
     /// workers may just be destroying: now and then a child crashes, with httpd 2.4.71 without any module of ours.
     fn retire_children(&self) {

@@ -15,6 +15,7 @@ use harness::raw::{Raw, ask};
 use harness::release::{PHP_TOKENS, SSI_TOKENS};
 use harness::{Config, FlipMode, Flipper, Httpd, Load, Mpm, Page, Site, flipper, on_each_mpm, page};
 
+use crate::hosts::DISTINCT;
 use crate::memory::children;
 
 /// The host that a [`Load`] asks: the address is its name.
@@ -289,18 +290,18 @@ fn names_that_lead_nowhere(mpm: Mpm) {
     .children(children(mpm), 16);
     let httpd = Httpd::start(&site, mpm, &config);
     let memory = || httpd.all_children(children(mpm)).into_iter().map(|pid| (pid, private_memory(pid).unwrap_or(0)));
-    send_names(&httpd, "warm-up", 2_000);
+    send_names(&httpd, "warm-up", 20_000);
     let before: Vec<(u32, u64)> = memory().collect();
     let log_before = httpd.error_log().lines().count();
-    send_names(&httpd, "name", 20_000);
+    send_names(&httpd, "name", DISTINCT);
     let after: Vec<(u32, u64)> = memory().collect();
-    println!("{before:?} to {after:?}");
+    println!("{DISTINCT} names: {before:?} to {after:?}");
     for ((pid, before), (after_pid, after)) in before.iter().zip(&after) {
         assert_eq!(pid, after_pid, "the children are the same");
         assert!(after.saturating_sub(*before) < GROWTH, "child {pid} grew from {before} to {after}");
     }
     let lines = httpd.error_log().lines().count() - log_before;
-    assert!(lines < 20, "{lines} log lines for 20,000 names:\n{}", httpd.error_log());
+    assert!(lines < 20, "{lines} log lines for {DISTINCT} names:\n{}", httpd.error_log());
     let response = ask(httpd.port(), "GET", "a", "/show.shtml");
     assert_eq!(response.body, shown(&site, "a", "one"), "a host that is there");
     assert!(page::tokens(&response.body).is_empty());

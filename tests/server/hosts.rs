@@ -129,6 +129,9 @@ fn docroots_are_never_exchanged(mpm: Mpm) {
 const CONNECTIONS: usize = 4;
 const PIPELINED: usize = 50;
 
+/// How many names are more than any table should hold.
+pub const DISTINCT: usize = 100_000;
+
 /// Sends that many distinct host names over a few connections, and checks that the default host answers them all.
 fn send_names(httpd: &Httpd, prefix: &str, count: usize) {
     thread::scope(|scope| {
@@ -160,9 +163,9 @@ fn names_take_no_memory(mpm: Mpm) {
     let memory = || httpd.all_children(children(mpm)).into_iter().map(|pid| (pid, private_memory(pid).unwrap_or(0)));
     send_names(&httpd, "warm-up", 2_000);
     let before: Vec<(u32, u64)> = memory().collect();
-    send_names(&httpd, "name", 20_000);
+    send_names(&httpd, "name", DISTINCT);
     let after: Vec<(u32, u64)> = memory().collect();
-    println!("{before:?} to {after:?}");
+    println!("{DISTINCT} names: {before:?} to {after:?}");
     for ((pid, before), (after_pid, after)) in before.iter().zip(&after) {
         assert_eq!(pid, after_pid, "the children are the same");
         assert!(after.saturating_sub(*before) < GROWTH, "child {pid} grew from {before} to {after}");

@@ -23,6 +23,7 @@ mod hostile;
 mod hosts;
 mod http2;
 mod layouts;
+mod lifecycle;
 mod memory;
 mod negotiation;
 mod panics;
