@@ -73,7 +73,7 @@ impl Raw {
 
     /// Sends a GET of `path` from `host` that leaves the connection open.
     pub fn send_get(&mut self, host: &str, path: &str) {
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
     }
 
     /// Receives so many bytes, wherever they end.
