@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := build
-.PHONY: build built install uninstall deps demo test test-schedules test-tsan test-memcheck miri fuzz audit bench check clean help ready-demo ready-test ready-check
+.PHONY: build built install uninstall deps demo test test-long test-schedules test-tsan test-memcheck miri fuzz audit bench check clean help ready-demo ready-test ready-check
 
 CARGO ?= $(or $(shell command -v cargo),$(wildcard $(HOME)/.cargo/bin/cargo),cargo)
 # APXS itself stays unset unless somebody sets it: cargo builds anew when the variable changes.
@@ -168,6 +168,9 @@ demo: ready-demo build ## Show the problem and the cure, then a deploy: private 
 
 test: ready-test build ## Run all tests: unit tests, and real servers on prefork, worker and event
 	@$(CARGO) test --workspace $(CARGOFLAGS)
+
+test-long: ready-test build ## Restart each MPM 200 times under load and flips, with the module and without (minutes)
+	@$(CARGO) test $(CARGOFLAGS) -p realdoc-tests --test server -- --ignored --nocapture restart::
 
 # A usual test run interrupts four times at most where there are too many schedules.
 test-schedules: ## Run the cache through more schedules of a few threads than a usual test run (INTERRUPTIONS=6)
