@@ -78,7 +78,7 @@ impl Load {
 
     /// Ends after so many requests at the earliest, and after this time at the latest.
     #[must_use]
-    pub fn until(mut self, least_requests: u64, ends_after: Duration) -> Self {
+    pub fn bounds(mut self, least_requests: u64, ends_after: Duration) -> Self {
         self.least_requests = least_requests;
         self.ends_after = ends_after;
         self
@@ -93,6 +93,14 @@ impl Load {
     /// Runs on the server at `base`; `meanwhile` is called again and again with the time since the start and the
     /// number of requests so far.
     pub fn run_while(&self, base: &str, flipper: &Flipper, mut meanwhile: impl FnMut(Duration, u64)) -> Tally {
+        self.run_until(base, flipper, |time, requests| {
+            meanwhile(time, requests);
+            true
+        })
+    }
+
+    /// The same, but it does not end before `meanwhile` says that it is done.
+    pub fn run_until(&self, base: &str, flipper: &Flipper, mut meanwhile: impl FnMut(Duration, u64) -> bool) -> Tally {
         let total = Mutex::new(Tally::default());
         let requests = AtomicU64::new(0);
         let stop = AtomicBool::new(false);
@@ -127,8 +135,8 @@ impl Load {
             let _stops = StopsAtDrop(stop);
             readiness::becomes_true(self.ends_after, || {
                 let (time, requests) = (start.elapsed(), requests.load(Ordering::Relaxed));
-                meanwhile(time, requests);
-                time >= self.lasts && requests >= self.least_requests
+                let done = meanwhile(time, requests);
+                done && time >= self.lasts && requests >= self.least_requests
             });
         });
         let mut tally = total.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -545,11 +545,12 @@ fn cut_connections(mpm: Mpm) {
     assert!(readiness::becomes_true(Duration::from_secs(20), || is_idle(&httpd, count)), "the children are not idle");
     let before = usage();
     let mut next = 0;
-    let tally = load.run_while(&httpd.url(""), &flipper, |_, _| {
+    let tally = load.run_until(&httpd.url(""), &flipper, |_, _| {
         for _ in 0..if next < CUTS { 10 } else { 0 } {
             cut(next);
             next += 1;
         }
+        next >= CUTS
     });
     tally.assert_whole_and_fresh();
     assert!(readiness::becomes_true(Duration::from_secs(20), || is_idle(&httpd, count)), "the children are not idle");

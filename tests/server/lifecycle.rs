@@ -162,7 +162,7 @@ fn retiring_children(mpm: Mpm) {
     httpd.expect_error("server reached MaxRequestWorkers setting");
     let flipper = Flipper::start(&site, FlipMode::Rename);
     let load =
-        Load::new(&ssi::small_pages()).protocol(Protocol::Http1NewConnections).until(100, Duration::from_secs(60));
+        Load::new(&ssi::small_pages()).protocol(Protocol::Http1NewConnections).bounds(100, Duration::from_secs(60));
     load.run(&httpd.url(""), &flipper).assert_whole_and_fresh();
     let served = || {
         let log = fs::read_to_string(httpd.run_file("children")).unwrap_or_default();
@@ -192,12 +192,12 @@ fn killed_children(mpm: Mpm) {
     let flipper = Flipper::start(&site, FlipMode::Rename);
     let load = Load::new(&ssi::small_pages())
         .protocol(Protocol::Http1NewConnections)
-        .until(20 * (KILLS + 1) as u64, Duration::from_secs(60));
+        .bounds(20 * (KILLS + 1) as u64, Duration::from_secs(60));
     let (mut kills, mut of_last_kill) = (0, 0);
     let mut pids = BTreeSet::new();
-    let tally = load.run_while(&httpd.url(""), &flipper, |_, requests| {
+    let tally = load.run_until(&httpd.url(""), &flipper, |_, requests| {
         if kills == KILLS || requests < of_last_kill + 20 {
-            return;
+            return kills == KILLS && requests >= of_last_kill + 20;
         }
         let [child] = httpd.all_children(1)[..] else { panic!("one child") };
         pids.insert(child);
@@ -205,6 +205,7 @@ fn killed_children(mpm: Mpm) {
         let replaced = || !httpd.children().is_empty() && !httpd.children().contains(&child);
         assert!(readiness::becomes_true(Duration::from_secs(20), replaced), "child {child} is not replaced");
         (kills, of_last_kill) = (kills + 1, requests);
+        false
     });
     println!("{}: {kills} children killed: {tally}", mpm.name());
     assert_eq!((kills, pids.len()), (KILLS, KILLS));

@@ -42,17 +42,18 @@ fn restart(site: &Site, httpd: &Httpd, restarts: usize) -> (Tally, Usage, Usage)
     // A kept-alive connection may be closed by a restart at the very moment that it is used again: that is HTTP.
     let load = Load::new(&ssi::small_pages())
         .protocol(Protocol::Http1NewConnections)
-        .until(BETWEEN * (restarts + 1) as u64, Duration::from_secs(10 + 5 * restarts as u64));
+        .bounds(BETWEEN * (restarts + 1) as u64, Duration::from_secs(60 + 5 * restarts as u64));
     for _ in 0..WARM_UP {
         httpd.graceful_restart();
     }
     let before = usage(httpd);
     let mut done = 0;
-    let tally = load.run_while(&httpd.url(""), &flipper, |_, requests| {
+    let tally = load.run_until(&httpd.url(""), &flipper, |_, requests| {
         if done < restarts && requests >= BETWEEN * (done as u64 + 1) {
             httpd.graceful_restart();
             done += 1;
         }
+        done == restarts
     });
     assert_eq!(done, restarts);
     flipper.stop();
