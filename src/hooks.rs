@@ -9,7 +9,7 @@ use apache_sys as sys;
 
 use crate::guard::guard;
 use crate::httpd::{Pool, Request, Server, is_defined, is_rehearsal};
-use crate::{directives, dump, pin, sections, status};
+use crate::{directives, dump, pin, proxies, sections, status};
 
 /// A subrequest or an internal redirect begins: it gets the pin of the request that it came from.
 ///
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn map_to_storage(r: *mut sys::request_rec) -> c_int {
     })
 }
 
-/// The configuration is read and merged: sections follow the links.
+/// The configuration is read and merged: sections follow the links, and what cannot is said.
 ///
 /// # Safety
 /// httpd's `check_config` hook: `pconf` lives as long as the configuration, and `s` is the list of its servers.
@@ -70,7 +70,10 @@ pub unsafe extern "C" fn check_config(
     guard(sys::HTTP_INTERNAL_SERVER_ERROR, || {
         if !is_rehearsal() {
             // SAFETY: httpd guarantees both for as long as the configuration lives, and that this is its only thread.
-            unsafe { sections::follow_links(Pool::new(pconf), Server::new(s)) };
+            unsafe {
+                sections::follow_links(Pool::new(pconf), Server::new(s));
+                proxies::warn(Server::new(s));
+            }
         }
         sys::OK
     })

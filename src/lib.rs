@@ -24,6 +24,7 @@
 //! | `pin` | what a request tree holds on to |
 //! | `news` | what the log says of docroots |
 //! | `sections` | `<Directory>` sections that follow the links |
+//! | `proxies` | what goes around the links, and is warned of |
 //! | `dump`, `status` | what the operator can ask for |
 //! | `httpd` | safe wrappers of httpd's structures |
 //! | `guard` | the wall that stops a panic |
@@ -38,6 +39,7 @@ mod httpd;
 mod news;
 mod pin;
 mod printable;
+mod proxies;
 mod sections;
 mod status;
 

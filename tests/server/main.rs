@@ -28,6 +28,7 @@ mod memory;
 mod negotiation;
 mod panics;
 mod php;
+mod proxies;
 mod redirects;
 mod refused;
 mod release_names;

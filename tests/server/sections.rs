@@ -17,15 +17,15 @@ fn site() -> Site {
     })
 }
 
-const RELEASES: &str = "RealdocReleases \"${ROOT}/releases/*\"\n";
-const DOCROOT: &str = "DocumentRoot \"${ROOT}/current/public\"\n";
+pub const RELEASES: &str = "RealdocReleases \"${ROOT}/releases/*\"\n";
+pub const DOCROOT: &str = "DocumentRoot \"${ROOT}/current/public\"\n";
 const NOTHING: &str = "<Directory \"/\">\nRequire all denied\nOptions FollowSymLinks\n</Directory>\n";
 const GRANT: &str = "<Directory \"${ROOT}/current/public\">\nRequire all granted\n</Directory>\n";
 
 fn config(text: &str) -> Config {
     Config::new(NOTHING)
         .text(text)
-        .modules(&["alias", "authz_host", "dir", "headers", "rewrite", "vhost_alias"])
+        .modules(&["alias", "authz_host", "dir", "headers", "proxy", "proxy_fcgi", "rewrite", "vhost_alias"])
         .grants_nothing()
 }
 
@@ -46,7 +46,7 @@ fn line_named(warning: &str) -> String {
 
 /// Asserts that `-t` and a start warn of exactly these: the line that the warning names holds the first text, and the
 /// warning itself all the others.
-fn warns(text: &str, expected: &[(&str, &[&str])]) {
+pub fn warns(text: &str, expected: &[(&str, &[&str])]) {
     let site = site();
     site.symlink("www", "data/www");
     site.directory("data/www/a");
