@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use harness::module::workspace;
+use harness::document::{Block, blocks};
 use harness::page::{END, token};
 use harness::release::{PARTS, PHP_TOKENS, SLOW_PHP_TOKENS, SLOW_SSI_TOKENS, SSI_TOKENS};
-use harness::{Config, Fpm, Httpd, Mpm, Page, Record, Release, Repository, Site, Tool, Verdict, Visitors, tool};
+use harness::{
+    Config, Fpm, Httpd, Mpm, Opcache, Page, Record, Release, Repository, Site, Tool, Verdict, Visitors, tool,
+};
 
 const INSTANCES: usize = 30;
 const TAGS: usize = 5;
@@ -65,22 +67,6 @@ fn pages() -> [Page; 5] {
 /// The files of a version that PHP compiles: three pages, parts, classes.
 const PHP_FILES: usize = 3 + PARTS + CLASSES;
 
-/// Tells what is in the OPcache; it lies outside the releases.
-const OPCACHE: &str = "<?php $status = opcache_get_status(true);\n\
-    echo 'code ', $status['memory_usage']['used_memory'], \"\\n\";\n\
-    echo 'strings ', $status['interned_strings_usage']['used_memory'], \"\\n\";\n\
-    foreach ($status['scripts'] as $path => $script) { echo 'script ', $path, \"\\n\"; }\n";
-
-/// The OPcache at one moment.
-struct Opcache {
-    /// The memory in use by compiled files, in bytes.
-    code: u64,
-    /// The memory in use by their strings, of which equal ones are kept once.
-    strings: u64,
-    /// The paths of the files below one directory.
-    scripts: Vec<PathBuf>,
-}
-
 /// A host of thirty instances: `shop`, and the group `sites` of all others.
 struct Host {
     site: Site,
@@ -112,7 +98,7 @@ impl Host {
         }
         let fpm = Fpm::start(&site, WORKERS).expect("php-fpm");
         site.directory("www/sites");
-        site.write("tools/opcache.php", OPCACHE);
+        Opcache::install(&site, "tools");
         let configuration = format!(
             "[git]\nsource = \"./app\"\n[releases]\ndirectory = \"{root}/releases\"\n[commands]\n\
              build = [\"echo $REALDOC_RELEASE > built.txt\"]\n\
@@ -261,31 +247,20 @@ impl Host {
         }
     }
 
-    /// What the OPcache holds of the files below a directory.
-    fn opcache(&self, httpd: &Httpd, below: &Path) -> Opcache {
-        let body = httpd.client().get_from("tools.test", "/opcache.php").expect("a response").body;
-        let values = |word: &str| -> Vec<&str> { body.lines().filter_map(|line| line.strip_prefix(word)).collect() };
-        let number = |word: &str| match values(word)[..] {
-            [value] => value.parse().unwrap_or_else(|_| panic!("{body}")),
-            _ => panic!("{body}"),
-        };
-        let scripts = values("script ").into_iter().map(PathBuf::from);
-        Opcache {
-            code: number("code "),
-            strings: number("strings "),
-            scripts: scripts.filter(|path| path.starts_with(below)).collect(),
-        }
+    fn opcache(&self, httpd: &Httpd) -> Opcache {
+        Opcache::ask(&httpd.client(), "tools.test", "/opcache.php")
     }
 
     /// Has all pages of all instances served from an empty OPcache, and says what it then holds and how much more
     /// memory it uses.
     fn fill_opcache(&self, httpd: &Httpd, below: &Path, tag: usize) -> Opcache {
-        let empty = self.opcache(httpd, self.site.root());
+        let empty = self.opcache(httpd);
         let no_page = empty.scripts.iter().all(|path| path.starts_with(self.site.root().join("tools")));
         assert!(no_page, "the reload has emptied the OPcache: {:?}", empty.scripts);
         self.answer(httpd, &[tag; INSTANCES]);
-        let full = self.opcache(httpd, below);
-        Opcache { code: full.code - empty.code, strings: full.strings - empty.strings, scripts: full.scripts }
+        let full = self.opcache(httpd);
+        let scripts = full.scripts_below(below);
+        Opcache { code: full.code - empty.code, strings: full.strings - empty.strings, scripts, ..full }
     }
 }
 
@@ -375,21 +350,6 @@ fn the_opcache_holds_each_file_once() {
     assert!(code > INSTANCES as f64 * 0.9, "{code}");
 }
 
-/// The blocks of README's section about deploying: what kind each is, and its lines.
-fn readme_blocks() -> Vec<(String, Vec<String>)> {
-    let readme = fs::read_to_string(workspace().join("README.md")).expect("README.md");
-    let (_, section) = readme.split_once("\n## Deploying\n").expect("a section about deploying");
-    let section = section.split("\n##").next().unwrap_or(section);
-    let mut fences = section.split("```");
-    let _ = fences.next();
-    let mut blocks = Vec::new();
-    while let (Some(block), Some(_)) = (fences.next(), fences.next()) {
-        let (kind, text) = block.split_once('\n').expect("a kind");
-        blocks.push((kind.to_owned(), text.lines().map(str::to_owned).collect()));
-    }
-    blocks
-}
-
 /// README's very lines, but for `make` and for the place: the tool under test is what is installed, and httpd is one
 /// that the test starts.
 #[test]
@@ -401,8 +361,8 @@ fn the_lines_of_the_readme() {
         repository.tag(version, |release| release.write("index.html", &release.token()));
         repository.alias(version, tag);
     }
-    let blocks = readme_blocks();
-    let lines: usize = blocks.iter().map(|(_, lines)| lines.len()).sum();
+    let blocks = blocks("README.md", "Deploying");
+    let lines: usize = blocks.iter().map(|block| block.text.lines().count()).sum();
     assert!((1..10).contains(&lines), "under ten lines: {blocks:?}");
     let here = |line: &str| {
         line.replace("https://example.org/app.git", &repository.directory().display().to_string())
@@ -424,11 +384,11 @@ fn the_lines_of_the_readme() {
     );
     let mut httpd: Option<Httpd> = None;
     let mut shown = Vec::new();
-    for (kind, lines) in blocks {
+    for Block { kind, text: lines } in blocks {
         let mut script = String::new();
-        for line in lines {
+        for line in lines.lines() {
             if kind == "apache" {
-                text += &format!("{}\n", here(&line));
+                text += &format!("{}\n", here(line));
             } else if line.contains("systemctl restart") {
                 let config = Config::new(&text).grants_nothing();
                 let said = Httpd::ask(&site, Mpm::Event, &config, &["-t"]);
@@ -436,7 +396,7 @@ fn the_lines_of_the_readme() {
                 httpd = Some(Httpd::start(&site, Mpm::Event, &config));
                 shown.extend(httpd.as_ref().map(index));
             } else if !line.starts_with("make") {
-                script += &format!("{}\n", here(&line));
+                script += &format!("{}\n", here(line));
             }
         }
         shell(&script);

@@ -9,19 +9,22 @@ use std::time::Duration;
 use harness::module::workspace;
 use harness::{Client, Config, Fpm, Httpd, Mpm, Site, on_each_mpm, readiness};
 
-/// An example as it stands, with the test's directory for the system's and the test's port.
+/// An example as it stands, but for its places.
 fn example(site: &Site, name: &str) -> Config {
     let file = workspace().join("conf/examples").join(name);
     let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let root = site.root().display();
-    let text = text
-        .replace("/srv/", &format!("{root}/srv/"))
-        .replace("/run/php/php8.2-fpm.sock", &format!("{root}/php-fpm/fpm.sock"))
-        .replace("/var/log/apache2/", &format!("{root}/log/"))
-        .replace("*:80>", "*:${PORT}>");
     // As distributions have it: there is a docroot, and what no section grants is denied.
     let before = "DocumentRoot \"${ROOT}\"\n<Directory \"${ROOT}\">\nRequire all denied\n</Directory>";
-    Config::new(before).text(&text)
+    Config::new(before).text(&placed(site, &text))
+}
+
+/// What the documentation shows, with the test's directory for the system's and the test's port.
+pub fn placed(site: &Site, text: &str) -> String {
+    let root = site.root().display();
+    text.replace("/srv/", &format!("{root}/srv/"))
+        .replace("/run/php/php8.2-fpm.sock", &format!("{root}/php-fpm/fpm.sock"))
+        .replace("/var/log/apache2/", &format!("{root}/log/"))
+        .replace("*:80>", "*:${PORT}>")
 }
 
 /// Starts httpd with the example, unless the module has a warning about it.

@@ -2,6 +2,7 @@
 //!
 //! Owns: PHP pages under flips, and after one. Must not: test other dynamic content.
 
+use harness::fpm::Settings;
 use harness::release::PHP_TOKENS;
 use harness::{
     Config, FlipMode, Flipper, Fpm, Httpd, Load, Mpm, Page, Site, flipper, fpm, installation::Installation, on_each_mpm,
@@ -17,20 +18,28 @@ fn page() -> Page {
     Page::new("/index.php", PHP_TOKENS)
 }
 
+/// How mod_php is told which files are its own.
+pub const MOD_PHP: &str = "<FilesMatch \"\\.php$\">\nSetHandler application/x-httpd-php\n</FilesMatch>";
+
 /// The configuration of the MPM's PHP, and the php-fpm if that is what it uses.
 pub fn php(site: &Site, mpm: Mpm) -> (Config, Option<Fpm>) {
-    let config = Config::new("DocumentRoot \"${ROOT}/current/public\"\nDirectoryIndex index.php").modules(&["dir"]);
+    let (config, fpm) = php_of(site, mpm, WORKERS, "");
+    (config.text("DocumentRoot \"${ROOT}/current/public\"\nDirectoryIndex index.php").modules(&["dir"]), fpm)
+}
+
+/// The same without a docroot, with that many workers of php-fpm, and with these lines in PHP's `php.ini`.
+pub fn php_of(site: &Site, mpm: Mpm, workers: usize, ini: &str) -> (Config, Option<Fpm>) {
     if mpm.is_threaded() {
-        let fpm = Fpm::start(site, WORKERS).expect("php-fpm");
-        (config.modules(&["proxy", "proxy_fcgi"]).text(&fpm.directives()), Some(fpm))
+        let settings = Settings { ini: ini.to_owned(), ..Settings::default() };
+        let fpm = Fpm::start_with(site, workers, &settings).expect("php-fpm");
+        (Config::new(&fpm.directives()).modules(&["proxy", "proxy_fcgi"]), Some(fpm))
     } else {
         let library = Installation::find().and_then(Installation::mod_php).expect("mod_php");
-        let ini = fpm::ini_directory(site);
-        let config = config
+        let ini = fpm::ini_directory(site, ini);
+        let config = Config::new(MOD_PHP)
             .library("php_module", &library)
             .environment("PHP_INI_SCAN_DIR", "")
-            .text(&format!("PHPINIDir \"{}\"", ini.display()))
-            .text("<FilesMatch \"\\.php$\">\nSetHandler application/x-httpd-php\n</FilesMatch>");
+            .text(&format!("PHPINIDir \"{}\"", ini.display()));
         (config, None)
     }
 }
