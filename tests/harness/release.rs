@@ -34,7 +34,12 @@ pub struct Release {
 }
 
 impl Release {
-    pub(crate) fn create(number: usize, directory: PathBuf) -> Self {
+    /// A release in any directory, made if it is not there yet.
+    ///
+    /// # Panics
+    /// If the file system refuses.
+    #[must_use]
+    pub fn create(number: usize, directory: PathBuf) -> Self {
         fs::create_dir_all(&directory).expect("a release directory");
         Self { number, directory }
     }

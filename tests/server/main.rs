@@ -31,6 +31,7 @@ mod panics;
 mod php;
 mod php_guide;
 mod proxies;
+mod recipes;
 mod redirects;
 mod refused;
 mod release_names;
