@@ -230,8 +230,7 @@ check: ready-check ## Check format, lints and documentation
 	@$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets $(CARGOFLAGS) -- -D warnings
 	$(CARGO) clippy -p mod_realdoc --all-targets --features fault-injection $(CARGOFLAGS) -- -D warnings
-	# Not apache-sys: its documentation is the comments in httpd's headers, which are no Markdown.
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --exclude apache-sys --no-deps $(CARGOFLAGS)
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items $(CARGOFLAGS)
 
 clean: ## Remove all that was built
 	@$(CARGO) clean

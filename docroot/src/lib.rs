@@ -2,7 +2,7 @@
 //! flip that moves them.
 //!
 //! Owns: the settings of the directives, the resolution of links, the freshness rules, the policy when resolving
-//! fails, and [`flip`]. Must not: know a web server, log, read a clock on its own (time is an argument), or contain
+//! fails, and [`flip()`]. Must not: know a web server, log, read a clock on its own (time is an argument), or contain
 //! `unsafe` outside the system calls in `sys.rs`.
 //!
 //! # The words

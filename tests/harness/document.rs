@@ -9,58 +9,52 @@ use crate::module::workspace;
 /// A fenced code block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
+    /// The heading that it stands under.
+    pub heading: String,
     /// What the fence says that it is: `apache`, `sh`.
     pub kind: String,
     /// Its lines, each with its end.
     pub text: String,
 }
 
-/// The code blocks that follow a heading of a file in the repository, up to the next heading.
+/// The code blocks of a file in the repository.
 ///
 /// # Panics
-/// If there is no such file or heading.
+/// If there is no such file.
 #[must_use]
-pub fn blocks(file: &str, heading: &str) -> Vec<Block> {
+pub fn blocks(file: &str) -> Vec<Block> {
     let path = workspace().join(file);
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    blocks_of(&text, heading).unwrap_or_else(|| panic!("{file} has no heading {heading:?}"))
+    blocks_of(&fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
 }
 
-/// The texts of those of them that are of one kind.
+/// The texts of those of one kind that stand under a heading.
 ///
 /// # Panics
-/// As [`blocks`], and if there is none.
+/// If there is none.
 #[must_use]
 pub fn texts(file: &str, heading: &str, kind: &str) -> Vec<String> {
-    let of_kind = |block: Block| (block.kind == kind).then_some(block.text);
-    let texts: Vec<String> = blocks(file, heading).into_iter().filter_map(of_kind).collect();
+    let wanted = |block: &Block| block.heading == heading && block.kind == kind;
+    let texts: Vec<String> = blocks(file).into_iter().filter(wanted).map(|block| block.text).collect();
     assert!(!texts.is_empty(), "{file}: nothing of {kind} under {heading:?}");
     texts
 }
 
-fn blocks_of(text: &str, heading: &str) -> Option<Vec<Block>> {
-    let mut found: Option<Vec<Block>> = None;
+fn blocks_of(text: &str) -> Vec<Block> {
+    let mut found = Vec::new();
+    let mut heading = "";
     let mut open: Option<Block> = None;
     for line in text.lines() {
-        match (&mut open, line.trim_start().strip_prefix("```")) {
-            (Some(_), Some(_)) => {
-                if let (Some(block), Some(found)) = (open.take(), &mut found) {
-                    found.push(block);
-                }
+        match (open.take(), line.trim_start().strip_prefix("```")) {
+            (Some(block), Some(_)) => found.push(block),
+            (None, Some(kind)) => {
+                open = Some(Block { heading: heading.to_owned(), kind: kind.to_owned(), text: String::new() });
             }
-            (None, Some(kind)) => open = Some(Block { kind: kind.to_owned(), text: String::new() }),
-            (Some(block), None) => {
+            (Some(mut block), None) => {
                 block.text += line;
                 block.text += "\n";
+                open = Some(block);
             }
-            (None, None) if line.starts_with('#') => {
-                if found.is_some() {
-                    break;
-                }
-                if line.trim_start_matches('#').trim() == heading {
-                    found = Some(Vec::new());
-                }
-            }
+            (None, None) if line.starts_with('#') => heading = line.trim_start_matches('#').trim(),
             (None, None) => {}
         }
     }
@@ -71,12 +65,22 @@ fn blocks_of(text: &str, heading: &str) -> Option<Vec<Block>> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "# A\n```sh\nnot this\n```\n## B\n```sh\n# no heading\nls\n```\ntext\n```\nx\n```\n### C\n```sh\nnor this\n```\n";
+    const TEXT: &str =
+        "# A\n```sh\none\n```\n## B\n```sh\n# no heading\nls\n```\ntext\n```\nx\n```\n### C\n  ```sh\n  ```\n";
 
     #[test]
-    fn blocks_of_one_heading() {
-        let block = |kind: &str, text: &str| Block { kind: kind.to_owned(), text: text.to_owned() };
-        assert_eq!(blocks_of(TEXT, "B"), Some(vec![block("sh", "# no heading\nls\n"), block("", "x\n")]));
-        assert_eq!(blocks_of(TEXT, "no heading"), None);
+    fn blocks_and_their_headings() {
+        let block = |heading: &str, kind: &str, text: &str| Block {
+            heading: heading.to_owned(),
+            kind: kind.to_owned(),
+            text: text.to_owned(),
+        };
+        let expected = [
+            block("A", "sh", "one\n"),
+            block("B", "sh", "# no heading\nls\n"),
+            block("B", "", "x\n"),
+            block("C", "sh", ""),
+        ];
+        assert_eq!(blocks_of(TEXT), expected);
     }
 }

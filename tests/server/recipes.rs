@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use harness::document::texts;
+use harness::module::workspace;
 use harness::release::SSI_TOKENS;
 use harness::{Client, Config, Httpd, Mpm, Page, Record, Release, Site, Verdict, Visit, Visitors, on_each_mpm};
 
@@ -219,6 +220,14 @@ fn without_the_module() {
     httpd.expect_error("");
     let record = visited(&KUBERNETES, &site, &httpd, |_| {});
     assert!(record.mixed() + record.failed() > 0, "{record}");
+}
+
+#[test]
+fn the_flip_of_the_readme() {
+    let readme = fs::read_to_string(workspace().join("README.md")).expect("README.md");
+    for line in texts(RECIPES, PLAIN_SHELL.heading, "sh").concat().lines() {
+        assert!(readme.contains(&format!("    {line}\n")), "{line}");
+    }
 }
 
 /// Links inside a release to what is shared, and a section for them that is written for the link.
