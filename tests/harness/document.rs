@@ -1,6 +1,6 @@
-//! What the documentation shows: the code blocks of its files, for tests to run as they stand.
+//! What the documentation shows: the code blocks of its files, for tests to run as they stand, and the text around them.
 //!
-//! Owns: finding a block. Must not: know what is in it.
+//! Owns: telling the two apart. Must not: know what is in them.
 
 use std::fs;
 
@@ -23,8 +23,21 @@ pub struct Block {
 /// If there is no such file.
 #[must_use]
 pub fn blocks(file: &str) -> Vec<Block> {
+    parts_of(&read(file)).0
+}
+
+/// All of a file in the repository but its code blocks.
+///
+/// # Panics
+/// If there is no such file.
+#[must_use]
+pub fn prose(file: &str) -> String {
+    parts_of(&read(file)).1
+}
+
+fn read(file: &str) -> String {
     let path = workspace().join(file);
-    blocks_of(&fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// The texts of those of one kind that stand under a heading.
@@ -39,8 +52,10 @@ pub fn texts(file: &str, heading: &str, kind: &str) -> Vec<String> {
     texts
 }
 
-fn blocks_of(text: &str) -> Vec<Block> {
+/// The code blocks, and the rest.
+fn parts_of(text: &str) -> (Vec<Block>, String) {
     let mut found = Vec::new();
+    let mut prose = String::new();
     let mut heading = "";
     let mut open: Option<Block> = None;
     for line in text.lines() {
@@ -54,11 +69,16 @@ fn blocks_of(text: &str) -> Vec<Block> {
                 block.text += "\n";
                 open = Some(block);
             }
-            (None, None) if line.starts_with('#') => heading = line.trim_start_matches('#').trim(),
-            (None, None) => {}
+            (None, None) => {
+                if line.starts_with('#') {
+                    heading = line.trim_start_matches('#').trim();
+                }
+                prose += line;
+                prose += "\n";
+            }
         }
     }
-    found
+    (found, prose)
 }
 
 #[cfg(test)]
@@ -81,6 +101,6 @@ mod tests {
             block("B", "", "x\n"),
             block("C", "sh", ""),
         ];
-        assert_eq!(blocks_of(TEXT), expected);
+        assert_eq!(parts_of(TEXT), (Vec::from(expected), "# A\n## B\ntext\n### C\n".to_owned()));
     }
 }

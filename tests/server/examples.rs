@@ -1,5 +1,4 @@
-//! The files in `conf/examples/`: they start, do what their comments say, and follow a flip. And the lines that the
-//! documentation shows.
+//! The files in `conf/examples/`: they start, do what their comments say, and follow a flip.
 //!
 //! Owns: that what users copy works. Must not: change an example beyond its port and where it finds its files.
 
@@ -7,7 +6,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use harness::document::blocks;
 use harness::module::workspace;
 use harness::{Client, Config, Fpm, Httpd, Mpm, Site, on_each_mpm, readiness};
 
@@ -194,29 +192,3 @@ fn cgi(mpm: Mpm) {
 on_each_mpm!(front_controller_conf, front_controller);
 on_each_mpm!(mass_hosting_conf, mass_hosting);
 on_each_mpm!(cgi_conf, cgi);
-
-/// Every line of configuration that a document shows is one that httpd takes; what it does is tested elsewhere.
-#[test]
-fn what_the_documents_show() {
-    let docs = fs::read_dir(workspace().join("docs")).expect("docs");
-    let docs = docs.map(|entry| format!("docs/{}", entry.expect("an entry").file_name().to_string_lossy()));
-    let mut shown = 0;
-    for file in docs.chain(["README.md".to_owned()]).filter(|file| file.ends_with(".md")) {
-        let site = Site::new();
-        site.directory("log");
-        let mut text = "DocumentRoot \"${ROOT}\"\n".to_owned();
-        for block in blocks(&file).into_iter().filter(|block| block.kind == "apache") {
-            shown += 1;
-            let lines = placed(&site, &block.text);
-            text += &if lines.contains("<VirtualHost ") {
-                lines
-            } else {
-                format!("<VirtualHost *:${{PORT}}>\nServerName {shown}.example\n{lines}</VirtualHost>\n")
-            };
-        }
-        let modules = ["dir", "headers", "proxy", "proxy_fcgi", "rewrite", "vhost_alias"];
-        let said = Httpd::ask(&site, Mpm::Event, &Config::new(&text).modules(&modules), &["-t"]);
-        assert!(said.contains("Syntax OK"), "{file}: {said}");
-    }
-    assert!(shown > 20, "{shown} blocks");
-}

@@ -12,6 +12,7 @@ mod control;
 mod cost;
 mod deploy;
 mod directives;
+mod documents;
 mod environment;
 mod equivalence;
 mod examples;
