@@ -235,6 +235,19 @@ fn without_timestamps_a_name_is_for_ever() {
     assert_eq!(served.page(), page(3));
 }
 
+/// A script that was looked at lately is taken for unchanged: two seconds by default, here for longer.
+#[test]
+fn what_was_looked_at_lately_is_not_looked_at() {
+    let site = Site::new();
+    release(&site, "A", 1);
+    site.symlink("srv/app/current", "A");
+    let served = Served::new(&site, "opcache.revalidate_freq=3600\n", DOCROOT);
+    assert_eq!(served.compiled_for(1), FILES);
+    release(&site, "A", 3);
+    age(&site.root().join("srv/app/A/src"));
+    assert_eq!(served.page(), page(1));
+}
+
 /// A full OPcache makes no room for the release that is served now; a reload does.
 #[test]
 fn old_releases_fill_it() {

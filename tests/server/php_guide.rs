@@ -201,42 +201,85 @@ fn in_a_container() {
     translated(&site, &Settings { ini: YOUNG_FILES_TOO.to_owned(), ..Settings::default() }, 1, &seen_at);
 }
 
-/// Whether a request survives that is under way when php-fpm reloads.
-fn reloaded_meanwhile(global: &str) -> u16 {
+/// A page that shows the release of two of its files, and does not go on to the second until it is told to.
+fn slow_site() -> Site {
+    const SLOW: &str = "<?php $root = $_SERVER['DOCUMENT_ROOT']; $state = $_GET['state']; echo require \"$root/part.php\";\n\
+        touch(\"$state/begun\"); while (!file_exists(\"$state/go\")) { clearstatcache(); usleep(2000); }\n\
+        echo ' ', require \"$root/other.php\";";
     let site = site();
-    // Until it is told, this script does not end.
-    let script = "<?php $state = dirname(__DIR__, 5) . '/state'; touch(\"$state/begun\");\n\
-        while (!file_exists(\"$state/go\")) { clearstatcache(); usleep(2000); } echo 'end';";
-    site.write("srv/app/releases/0/public/slow.php", script);
+    for release in 0..3 {
+        let write = |file: &str, text: &str| site.write(&format!("srv/app/releases/{release}/public/{file}"), text);
+        write("slow.php", SLOW);
+        write("other.php", &format!("<?php return '{release}';"));
+    }
     site.directory("state");
+    fs::set_permissions(site.root().join("state"), fs::Permissions::from_mode(0o777)).expect("permissions");
+    site
+}
+
+/// Gets the slow page, on release 0; when it has begun, does `meanwhile`, which may tell it to go on.
+fn under_way(site: &Site, httpd: &Httpd, meanwhile: impl FnOnce(&dyn Fn())) -> (u16, String) {
     let state = site.root().join("state");
-    fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).expect("permissions");
-    let settings = Settings { global: global.to_owned(), ..Settings::default() };
-    let fpm = Fpm::start_with(&site, 1, &settings).expect("php-fpm");
-    let httpd = Httpd::start(&site, Mpm::Event, &config(&fpm.directives()));
-    httpd.expect_error("AH01067");
-    httpd.expect_error("AH01075");
-    let client = httpd.client();
-    let status = std::thread::scope(|scope| {
-        let request = scope.spawn(|| client.get("/slow.php").expect("a response").status);
+    std::thread::scope(|scope| {
+        let request =
+            scope.spawn(|| httpd.client().get(&format!("/slow.php?state={}", state.display())).expect("a response"));
         let begun = || state.join("begun").exists();
         assert!(readiness::becomes_true(Duration::from_secs(10), begun), "the script does not begin");
-        fpm.begin_reload();
-        if global.is_empty() {
-            site.write("state/go", "");
-        }
-        request.join().expect("a request")
-    });
-    fpm.wait_for_start(2);
-    status
+        meanwhile(&|| site.write("state/go", ""));
+        let response = request.join().expect("a request");
+        (response.status, response.body)
+    })
+}
+
+/// Whatever PHP is told to forget, a page that is under way while the link moves has parts of both releases.
+#[test]
+fn no_setting_helps_a_request_that_is_under_way() {
+    let ini = "realpath_cache_size=0\nopcache.revalidate_path=1\n";
+    for (with_module, shown) in [(false, "0 1"), (true, "0 0")] {
+        let site = slow_site();
+        let config = config(&fpm(&site, "").directives());
+        let _fpm = fpm(&site, ini);
+        let start = if with_module { Httpd::start } else { Httpd::start_without_module };
+        let httpd = start(&site, Mpm::Event, &config);
+        let (status, body) = under_way(&site, &httpd, |go| {
+            flip(&site, 1);
+            go();
+        });
+        assert_eq!((status, body.as_str()), (200, shown), "with the module: {with_module}");
+    }
 }
 
 #[test]
 fn a_reload_waits_for_requests_if_it_is_told_to() {
     // The harness sets what the guide shows.
     assert!(texts(GUIDE, "Reloading php-fpm", "ini")[0].contains("process_control_timeout = 20s"));
-    assert_eq!(reloaded_meanwhile(""), 200);
-    assert_eq!(reloaded_meanwhile("process_control_timeout = 0"), 503);
+    for (global, status) in [("", 200), ("process_control_timeout = 0", 503)] {
+        let site = slow_site();
+        let settings = Settings { global: global.to_owned(), ..Settings::default() };
+        let fpm = Fpm::start_with(&site, 1, &settings).expect("php-fpm");
+        let httpd = Httpd::start(&site, Mpm::Event, &config(&fpm.directives()));
+        for error in ["AH01067", "AH01075"] {
+            httpd.expect_error(error);
+        }
+        let mut next = Vec::new();
+        let (found, body) = under_way(&site, &httpd, |go| {
+            flip(&site, 1);
+            fpm.begin_reload();
+            if status == 200 {
+                // One that comes meanwhile has to wait, as there is one worker.
+                next = std::thread::scope(|scope| {
+                    let next = scope.spawn(|| get(&httpd.client()));
+                    go();
+                    vec![next.join().expect("a request")]
+                });
+            }
+        });
+        assert_eq!(found, status, "{body}");
+        if status == 200 {
+            assert_eq!((body.as_str(), next), ("0 0", whole(&site, &[1])));
+        }
+        fpm.wait_for_start(2);
+    }
 }
 
 /// A site whose pages find a class by an autoloader, unless it is there already; and the lines of the guide.
