@@ -66,6 +66,13 @@ impl Installation {
     }
 }
 
+/// The symbol by which httpd loads this file of mod_php: PHP 7 has its number in it.
+#[must_use]
+pub fn php_symbol(library: &Path) -> &'static str {
+    let name = library.file_name().unwrap_or_default().to_string_lossy();
+    if name.starts_with("libphp7") { "php7_module" } else { "php_module" }
+}
+
 fn apxs(variable: &str) -> Result<String> {
     let program = env::var_os("APXS").unwrap_or_else(|| "apxs".into());
     let output = Command::new(&program)

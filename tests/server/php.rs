@@ -5,7 +5,8 @@
 use harness::fpm::Settings;
 use harness::release::PHP_TOKENS;
 use harness::{
-    Config, FlipMode, Flipper, Fpm, Httpd, Load, Mpm, Page, Site, flipper, fpm, installation::Installation, on_each_mpm,
+    Config, FlipMode, Flipper, Fpm, Httpd, Load, Mpm, Page, Site, flipper, fpm, installation,
+    installation::Installation, on_each_mpm,
 };
 
 const WORKERS: usize = 4;
@@ -37,7 +38,7 @@ pub fn php_of(site: &Site, mpm: Mpm, workers: usize, ini: &str) -> (Config, Opti
         let library = Installation::find().and_then(Installation::mod_php).expect("mod_php");
         let ini = fpm::ini_directory(site, ini);
         let config = Config::new(MOD_PHP)
-            .library("php_module", &library)
+            .library(installation::php_symbol(&library), &library)
             .environment("PHP_INI_SCAN_DIR", "")
             .text(&format!("PHPINIDir \"{}\"", ini.display()));
         (config, None)
