@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := build
-.PHONY: build built install uninstall deps demo test test-long test-schedules test-tsan test-memcheck miri fuzz audit bench check clean help ready-demo ready-test ready-check
+.PHONY: build built install uninstall deps demo test test-suite-in deb test-deb rpm test-rpm release test-long test-schedules test-tsan test-memcheck miri fuzz audit bench check clean help ready-bench ready-demo ready-package ready-test ready-check
 
 CARGO ?= $(or $(shell command -v cargo),$(wildcard $(HOME)/.cargo/bin/cargo),cargo)
 # APXS itself stays unset unless somebody sets it: cargo builds anew when the variable changes.
@@ -160,14 +160,33 @@ deps: ## Install the Debian packages that are missing (as root or through sudo)
 	@.ci/deps install
 
 # What a target needs is installed before it is built; .NOTPARALLEL keeps that order.
-ready-demo ready-test ready-check:
+ready-bench ready-check ready-demo ready-package ready-test:
 	@.ci/deps for $(@:ready-%=%)
 
 demo: ready-demo build ## Show the problem and the cure, then a deploy: private httpds under load while docroots flip
 	@$(CARGO) run $(CARGOFLAGS) -p realdoc-tests --bin demo
 
 test: ready-test build ## Run all tests: unit tests, and real servers on prefork, worker and event
-	@$(CARGO) test --workspace $(CARGOFLAGS)
+	@packaging/check
+	$(CARGO) test --workspace $(CARGOFLAGS)
+
+test-suite-in: ## Run make test in another Debian or Ubuntu, made from nothing (SUITE=trixie; as root, needs mmdebstrap)
+	@.ci/suite '$(SUITE)'
+
+deb: ready-package ## Build the Debian packages into target/packages/deb
+	@packaging/build deb
+
+test-deb: deb ## Check them with lintian; install, use and purge them in a fresh root (as root, needs mmdebstrap)
+	@packaging/test-deb
+
+rpm: ready-package ## Build the RPM packages into target/packages/rpm, from tarballs and without a network
+	@packaging/build rpm
+
+test-rpm: rpm ## Check what they hold, need and run, and with rpmlint
+	@packaging/test-rpm
+
+release: ## Check, test, build all that is released, and tag it (VERSION=0.1.0; DRY_RUN=1: do not tag)
+	@packaging/release '$(VERSION)'
 
 test-long: ready-test build ## Restart each MPM 200 times under load and flips, with the module and without (minutes)
 	@$(CARGO) test $(CARGOFLAGS) -p realdoc-tests --test server -- --ignored --nocapture restart::
@@ -222,7 +241,7 @@ audit: ## Check licences, sources and duplicates of all dependencies (needs carg
 
 # PEER=/path/to/other.so adds another module of the same symbol, PEER_CONF its directives.
 # BENCH='counted speed hosts' chooses parts, BENCH_ROUNDS how often each speed is measured.
-bench: ready-test build ## Measure what a request costs, beside httpd alone and beside another module (PEER=...)
+bench: ready-bench build ## Measure what a request costs, beside httpd alone and beside another module (PEER=...)
 	@$(CARGO) run $(CARGOFLAGS) -p realdoc-tests --bin bench -- $(BENCH)
 	$(CARGO) bench $(CARGOFLAGS) -p docroot --bench cache
 
