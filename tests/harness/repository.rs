@@ -28,7 +28,7 @@ impl Repository {
     pub fn new(site: &Site) -> Self {
         let repository = Self { directory: site.root().join("app") };
         fs::create_dir_all(&repository.directory).expect("a directory");
-        repository.git(&["init", "--quiet", "--initial-branch=main"]);
+        repository.git(&["-c", "init.defaultBranch=main", "init", "--quiet"]);
         repository
     }
 

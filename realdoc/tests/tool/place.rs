@@ -55,7 +55,9 @@ impl Place {
         let place = Self { dir, root };
         fs::create_dir_all(place.at("www")).unwrap();
         fs::create_dir_all(place.at("releases")).unwrap();
-        place.git(".", &["init", "--quiet", "--initial-branch=main", "app"]);
+        place.git(".", &["init", "--quiet", "app"]);
+        // git before 2.28 has no option for it.
+        place.git("app", &["symbolic-ref", "HEAD", "refs/heads/main"]);
         for tag in ["v1", "v2", "v3"] {
             place.commit(tag);
         }

@@ -129,7 +129,7 @@ fn submodules_of_submodules_are_exported() {
     for (inner, outer) in [("leaf", "lib1"), ("lib1", "app")] {
         for repository in [inner, outer] {
             if !place.at(repository).exists() {
-                place.git(".", &["init", "--quiet", "--initial-branch=main", repository]);
+                place.git(".", &["-c", "init.defaultBranch=main", "init", "--quiet", repository]);
                 fs::write(place.at(repository).join("name.php"), repository).unwrap();
                 place.git(repository, &["add", "."]);
                 place.git(repository, &["commit", "--quiet", "-m", "x"]);
