@@ -5,11 +5,10 @@
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 
-use docroot::{Docroot, Mode, Moment, Os, Rules, passages};
+use docroot::{Docroot, Mode, Moment, Os, Rules, passages, printable};
 use std::time::Duration;
 
 use crate::httpd::Server;
-use crate::printable::printable;
 use crate::sections::following;
 
 /// The docroots of all servers, as text.

@@ -38,7 +38,6 @@ mod hooks;
 mod httpd;
 mod news;
 mod pin;
-mod printable;
 mod proxies;
 mod sections;
 mod status;

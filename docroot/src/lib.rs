@@ -2,8 +2,8 @@
 //! flip that moves them.
 //!
 //! Owns: the settings of the directives, the resolution of links, the freshness rules, the policy when resolving
-//! fails, and [`flip()`]. Must not: know a web server, log, read a clock on its own (time is an argument), or contain
-//! `unsafe` outside the system calls in `sys.rs`.
+//! fails, [`flip()`], and how names of files are shown to people. Must not: know a web server, log, read a clock on its
+//! own (time is an argument), or contain `unsafe` outside the system calls in `sys.rs`.
 //!
 //! # The words
 //!
@@ -39,6 +39,7 @@ mod cache;
 mod failure;
 mod flip;
 mod path;
+mod printable;
 mod releases;
 mod resolve;
 mod settings;
@@ -48,6 +49,7 @@ mod system;
 pub use cache::{Answer, COMPUTED_MAX, Cache, Docroot, Look, News, NotAbsolute, Record};
 pub use failure::Failure;
 pub use flip::flip;
+pub use printable::printable;
 pub use releases::{Passage, Releases, follow, is_led_away, overlaps};
 pub use resolve::{Link, Mode, Resolution, Rules, Trail, passages, passages_from};
 pub use settings::{Invalid, Settings, parse_every, parse_readlink, parse_releases, parse_switch};

@@ -1,7 +1,7 @@
 //! Names of files as text for people and their tools.
 //!
-//! Owns: that no name can begin a line of its own, or steer a terminal. Must not: be used for what goes to the error log,
-//! where httpd does this itself.
+//! Owns: that no name can begin a line of its own, or steer a terminal. Must not: be used for what goes to httpd's error
+//! log, where httpd does this itself.
 
 use std::fmt::Write;
 
