@@ -12,10 +12,11 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use docroot::Os;
+use docroot::{Os, passages};
 
+use crate::directives::RulesOf;
 use crate::httpd::{Definition, Level, Server, log};
-use crate::sections::server_passages;
+use crate::sections::docroot;
 
 /// What can send a request to a FastCGI server at a path of its own.
 const DIRECTIVES: [&str; 3] = ["ProxyPass", "ProxyPassMatch", "RewriteRule"];
@@ -37,6 +38,7 @@ pub unsafe fn warn(main: Server<'_>) {
     if by_place.is_empty() {
         return;
     }
+    let mut rules_of = RulesOf::default();
     let mut warned = HashSet::new();
     for server in main.with_virtual_hosts() {
         // What stands outside of all virtual hosts is inherited.
@@ -45,9 +47,10 @@ pub unsafe fn warn(main: Server<'_>) {
         if lines.is_empty() {
             continue;
         }
-        let Some((passages, _)) = server_passages(server, &Os) else {
+        let Some((rules, docroot)) = rules_of.server(server).zip(docroot(server)) else {
             continue;
         };
+        let passages = passages(&Os, docroot, rules);
         for (definition, path) in lines {
             let path = Path::new(OsStr::from_bytes(path));
             let passage = passages.iter().find(|passage| path.starts_with(OsStr::from_bytes(&passage.link)));

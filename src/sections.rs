@@ -160,7 +160,7 @@ impl System for Neighbours {
 }
 
 /// A server's docroot, if it is a path that can be walked.
-fn docroot(server: Server<'_>) -> Option<&CStr> {
+pub fn docroot(server: Server<'_>) -> Option<&CStr> {
     server.configured_document_root().filter(|docroot| docroot.to_bytes().first() == Some(&b'/'))
 }
 

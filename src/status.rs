@@ -6,10 +6,9 @@
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
-use docroot::{Answer, Docroot, Moment, Os, Record};
+use docroot::{Answer, Docroot, Moment, Os, Record, printable};
 
 use crate::httpd::{Request, Server};
-use crate::printable::printable;
 
 /// Writes the section: for machines if `short`, else as HTML.
 pub fn write(request: Request<'_>, short: bool) {

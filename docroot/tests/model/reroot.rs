@@ -109,7 +109,7 @@ fn check_sections(files: &Files, docroot: &[u8], rules: &Rules, resolution: &Res
         assert!(!names(path).is_empty(), "a section for the root would apply to everything there is");
     }
     let mut places = vec![section];
-    let links = resolution.links().iter().map(|link| link.path().to_bytes());
+    let links = resolution.links().into_iter().map(|link| link.path().to_bytes());
     places.extend(links.filter(|link| is_under(link, section)));
     for (place, below) in places.iter().flat_map(|place| [&b""[..], b"/x", b"/x/y"].map(|below| (place, below))) {
         let file = [place, below].concat();
