@@ -477,7 +477,13 @@ fn windows_of_slow_threads() {
 
 #[test]
 fn three_lookers() {
-    let scenario = Scenario { is_warm: true, lookers: &[1, 1, 1], flippers: ONE_FLIP, interruptions: a_few(), ..USUAL };
+    let scenario = Scenario {
+        is_warm: true,
+        lookers: &[1, 1, 1],
+        flippers: ONE_FLIP,
+        interruptions: a_few().map(|few| few - 1),
+        ..USUAL
+    };
     explore_fresh("three warm looks, one flip", &scenario);
 }
 
