@@ -212,8 +212,8 @@ struct Known {
     reported: bool,
     walks: u64,
     failures: u64,
-    /// Causes reported lately, and when. In a box, because most docroots never fail, and there may be thousands.
-    causes: Option<Box<Vec<(Failure, Moment)>>>,
+    /// Causes reported lately, and when. On the heap, because most docroots never fail.
+    causes: Vec<(Failure, Moment)>,
 }
 
 /// What a request gets.
@@ -453,7 +453,7 @@ impl Known {
     }
 
     fn is_worth_reporting(&mut self, failure: &Failure, now: Moment) -> bool {
-        let causes = self.causes.get_or_insert_default();
+        let causes = &mut self.causes;
         if let Some((_, reported)) = causes.iter_mut().find(|(cause, _)| cause == failure) {
             let due = !now.is_within(*reported, REMIND_EVERY);
             if due {
