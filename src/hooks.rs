@@ -9,7 +9,8 @@ use apache_sys as sys;
 
 use crate::guard::guard;
 use crate::httpd::{Pool, Request, Server, is_defined, is_rehearsal};
-use crate::{directives, dump, pin, proxies, sections, status};
+use crate::warnings::Warnings;
+use crate::{directives, dump, pin, proxies, sections, status, warnings};
 
 /// A subrequest or an internal redirect begins: it gets the pin of the request that it came from.
 ///
@@ -69,10 +70,13 @@ pub unsafe extern "C" fn check_config(
 ) -> c_int {
     guard(sys::HTTP_INTERNAL_SERVER_ERROR, || {
         if !is_rehearsal() {
+            let mut warnings = Warnings::default();
             // SAFETY: httpd guarantees both for as long as the configuration lives, and that this is its only thread.
             unsafe {
-                sections::follow_links(Pool::new(pconf), Server::new(s));
-                proxies::warn(Server::new(s));
+                let main = Server::new(s);
+                sections::follow_links(Pool::new(pconf), main, &mut warnings);
+                proxies::warn(main, &mut warnings);
+                warnings.tell_or_keep(main);
             }
         }
         sys::OK
@@ -119,6 +123,7 @@ pub unsafe extern "C" fn post_config(
             // SAFETY: httpd guarantees both for as long as the configuration lives, and that this is its only thread.
             let (pool, server) = unsafe { (Pool::new(pconf), Server::new(s)) };
             directives::settle(pool, server);
+            warnings::tell_kept(server);
         }
         sys::OK
     })

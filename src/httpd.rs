@@ -441,11 +441,14 @@ pub fn is_defined(name: &CStr) -> bool {
 /// Whether httpd reads its configuration only to see whether it can: when it starts it does so once, throws all of it
 /// away, and reads it again. What is made of it then is what the second reading makes.
 pub fn is_rehearsal() -> bool {
-    // SAFETY: plain numbers; httpd knows both questions.
-    unsafe {
-        sys::ap_state_query(sys::AP_SQ_MAIN_STATE) == sys::AP_SQ_MS_CREATE_PRE_CONFIG
-            && sys::ap_state_query(sys::AP_SQ_RUN_MODE) == sys::AP_SQ_RM_NORMAL
-    }
+    // SAFETY: a plain number; httpd knows the question.
+    is_starting() && unsafe { sys::ap_state_query(sys::AP_SQ_MAIN_STATE) == sys::AP_SQ_MS_CREATE_PRE_CONFIG }
+}
+
+/// Whether httpd starts, or starts again, to serve; else it was only asked something about its configuration.
+pub fn is_starting() -> bool {
+    // SAFETY: a plain number; httpd knows the question.
+    unsafe { sys::ap_state_query(sys::AP_SQ_RUN_MODE) == sys::AP_SQ_RM_NORMAL }
 }
 
 /// How bad a line is.

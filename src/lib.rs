@@ -25,6 +25,7 @@
 //! | `news` | what the log says of docroots |
 //! | `sections` | `<Directory>` sections that follow the links |
 //! | `proxies` | what goes around the links, and is warned of |
+//! | `warnings` | when the operator is told what cannot be |
 //! | `dump`, `status` | what the operator can ask for |
 //! | `httpd` | safe wrappers of httpd's structures |
 //! | `guard` | the wall that stops a panic |
@@ -41,6 +42,7 @@ mod pin;
 mod proxies;
 mod sections;
 mod status;
+mod warnings;
 
 use std::mem::MaybeUninit;
 

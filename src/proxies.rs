@@ -7,7 +7,7 @@
 //! whatever a request is pinned to. What httpd has made of such a line is private to mod_proxy, so that the lines are
 //! read as they are written.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -15,19 +15,20 @@ use std::path::Path;
 use docroot::{Os, passages};
 
 use crate::directives::RulesOf;
-use crate::httpd::{Definition, Level, Server, log};
+use crate::httpd::{Definition, Server};
 use crate::sections::docroot;
+use crate::warnings::Warnings;
 
 /// What can send a request to a FastCGI server at a path of its own.
 const DIRECTIVES: [&str; 3] = ["ProxyPass", "ProxyPassMatch", "RewriteRule"];
 
 const SCHEME: &[u8] = b"fcgi://";
 
-/// Says which lines give a path through a docroot's link to a FastCGI server.
+/// Warns of the lines that give a path through a docroot's link to a FastCGI server.
 ///
 /// # Safety
 /// Only while the configuration is being checked, before there are threads.
-pub unsafe fn warn(main: Server<'_>) {
+pub unsafe fn warn(main: Server<'_>, warnings: &mut Warnings) {
     let mut by_place: HashMap<_, Vec<(Definition<'_>, &[u8])>> = HashMap::new();
     // SAFETY: the caller's promise.
     for definition in unsafe { Definition::all(&DIRECTIVES) } {
@@ -39,7 +40,6 @@ pub unsafe fn warn(main: Server<'_>) {
         return;
     }
     let mut rules_of = RulesOf::default();
-    let mut warned = HashSet::new();
     for server in main.with_virtual_hosts() {
         // What stands outside of all virtual hosts is inherited.
         let places = [None].into_iter().chain(server.place().map(Some));
@@ -55,18 +55,14 @@ pub unsafe fn warn(main: Server<'_>) {
             let path = Path::new(OsStr::from_bytes(path));
             let passage = passages.iter().find(|passage| path.starts_with(OsStr::from_bytes(&passage.link)));
             let Some(passage) = passage else { continue };
-            let line = format!(
+            warnings.add(format!(
                 "{} at {}: gives the FastCGI server a path through the link {}, so that its scripts are not those of \
                  the release that a request is pinned to; use SetHandler \"proxy:fcgi://...\" in <FilesMatch>, which \
                  gives it the real path",
                 definition.name(),
                 definition.place(),
                 String::from_utf8_lossy(&passage.link)
-            );
-            if !warned.contains(&line) {
-                log!(server, Level::Warning, "{line}");
-                warned.insert(line);
-            }
+            ));
         }
     }
 }

@@ -7,7 +7,7 @@
 //! `RealdocReleases` a copy of it stands at the releases too. This is done once, while the configuration is checked.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::CStr;
 
 use docroot::{
@@ -15,18 +15,18 @@ use docroot::{
 };
 
 use crate::directives::RulesOf;
-use crate::httpd::{Definition, Level, Pool, Server, log};
+use crate::httpd::{Definition, Pool, Server};
+use crate::warnings::Warnings;
 
-/// Lets the sections of all servers follow, and says what cannot.
+/// Lets the sections of all servers follow, and warns of what cannot.
 ///
 /// # Safety
 /// Only while the configuration is being checked, before there are threads.
-pub unsafe fn follow_links<'s>(pool: Pool<'s>, main: Server<'s>) {
+pub unsafe fn follow_links<'s>(pool: Pool<'s>, main: Server<'s>, warnings: &mut Warnings) {
     // SAFETY: the caller's promise.
     let definitions = unsafe { Definitions::new() };
     let mut rules_of = RulesOf::default();
     let files = Neighbours::default();
-    let mut warned = HashSet::new();
     for server in main.with_virtual_hosts() {
         let Some(rules) = rules_of.server(server) else {
             continue;
@@ -61,12 +61,7 @@ pub unsafe fn follow_links<'s>(pool: Pool<'s>, main: Server<'s>) {
             let Some(warning) = known.warning(&passages, rules, follows, computed()) else {
                 continue;
             };
-            // One section of the main server stands in every virtual host.
-            let line = format!("{} at {}: {warning}", known.definition.title(), known.definition.place());
-            if !warned.contains(&line) {
-                log!(server, Level::Warning, "{line}");
-                warned.insert(line);
-            }
+            warnings.add(format!("{} at {}: {warning}", known.definition.title(), known.definition.place()));
         }
     }
 }

@@ -3,18 +3,19 @@
 //! Owns: the life of one server. Must not: know what the test serves.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
 
 use crate::client::{Client, Protocol};
 use crate::config::{Config, Place};
@@ -151,6 +152,26 @@ impl Httpd {
         assert!(output.status.success(), "httpd {arguments:?}: {said}");
         memcheck::check(&prepared.run);
         said
+    }
+
+    /// The error log of an httpd that was started in the background, as service managers start it, and stopped again.
+    ///
+    /// # Panics
+    /// If it does not start, or does not stop.
+    #[must_use]
+    pub fn log_of_background(site: &Site, mpm: Mpm, config: &Config) -> String {
+        let module = Module::release().expect("the module");
+        let prepared = Prepared::new(site, mpm, config, Some(module)).expect("a configuration");
+        let output = File::create(prepared.run.join("output")).expect("a file for the output");
+        let mut command = prepared.plain_command(&["-k", "start"]).expect("httpd");
+        let status = command.stdin(Stdio::null()).stdout(output.try_clone().expect("the file")).stderr(output).status();
+        assert!(status.expect("running httpd").success(), "httpd -k start: {}", prepared.said());
+        let log = || fs::read_to_string(prepared.run.join("error.log")).unwrap_or_default();
+        let background = Background(prepared.run.join("httpd.pid"));
+        let is_up = || log().contains("resuming normal operations");
+        assert!(readiness::becomes_true(STARTS_WITHIN, is_up), "httpd does not start:\n{}", prepared.said());
+        assert!(background.stop(), "httpd does not stop:\n{}", prepared.said());
+        log()
     }
 
     fn wait_until_ready(&self) -> Result<()> {
@@ -368,6 +389,13 @@ impl Prepared {
     }
 
     fn command(&self, arguments: &[&str]) -> Result<Command> {
+        let mut command = self.plain_command(arguments)?;
+        // What is logged before the configuration is read goes to the output, not to the system's log.
+        command.args(["-E", "/dev/stderr"]);
+        Ok(command)
+    }
+
+    fn plain_command(&self, arguments: &[&str]) -> Result<Command> {
         let httpd = &Installation::find()?.httpd;
         let mut command = match self.under.split_first() {
             None => match memcheck::command(&self.run)? {
@@ -384,8 +412,6 @@ impl Prepared {
             }
         };
         command.arg("-d").arg(&self.run).arg("-f").arg(self.run.join("httpd.conf")).args(arguments);
-        // What is logged before the configuration is read goes to the output, not to the system's log.
-        command.args(["-E", "/dev/stderr"]);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(command)
     }
@@ -396,6 +422,29 @@ impl Prepared {
 
     fn said(&self) -> String {
         said(&self.run)
+    }
+}
+
+/// An httpd that is in a session of its own, known by its pid file. Gone when its owner is.
+struct Background(PathBuf);
+
+impl Background {
+    fn pid(&self) -> Option<Pid> {
+        fs::read_to_string(&self.0).ok()?.trim().parse().ok().map(Pid::from_raw)
+    }
+
+    /// Stops it in its own orderly way; httpd takes its pid file away last.
+    fn stop(&self) -> bool {
+        self.pid().is_some_and(|pid| kill(pid, Signal::SIGTERM).is_ok())
+            && readiness::becomes_true(STARTS_WITHIN, || self.pid().is_none())
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid() {
+            let _ = killpg(pid, Signal::SIGKILL);
+        }
     }
 }
 
