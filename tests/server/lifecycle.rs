@@ -37,6 +37,11 @@ fn has_module(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/maps")).expect("a running process").contains(&name)
 }
 
+/// How many threads a process has, if it is there.
+fn threads(pid: u32) -> Option<usize> {
+    Some(fs::read_dir(format!("/proc/{pid}/task")).ok()?.count())
+}
+
 fn configuration_changes(mpm: Mpm) {
     let site = Site::new();
     for release in ["1", "2"] {
@@ -152,11 +157,34 @@ fn loaded_again_and_again(mpm: Mpm) {
     }
 }
 
+/// Waits until the children that have used up their connections are gone. Nobody may send requests meanwhile.
+///
+/// In httpd itself one of them may stay (2.4.71, worker and event, without the module too). Its listener wakes the main
+/// thread with SIGTERM, and if that comes before the main thread reads the pipe on which the parent announces a stop,
+/// nothing is left to end that read. Such a child has no other thread any more. At a stop it takes the byte of a child
+/// that works, because the parent writes one for each child that may be active and no more. The child without a byte
+/// takes no notice of SIGTERM and is killed in the end.
+fn let_retired_children_end(httpd: &Httpd, mpm: Mpm) {
+    /// So many looks at the same children: none is about to end.
+    const SETTLED: usize = 60;
+    let is_stuck = |child: &u32| mpm.is_threaded() && threads(*child) == Some(1);
+    let mut seen = Vec::new();
+    let settled = readiness::becomes_true(Duration::from_secs(20), || {
+        let children = httpd.children();
+        let mut stuck = children.iter().copied().filter(is_stuck).peekable();
+        let none_stuck = stuck.peek().is_none();
+        // What it has missed. One that is only starting is replaced or takes no notice; one that is gone needs none.
+        stuck.for_each(|child| _ = kill(Pid::from_raw(child.cast_signed()), Signal::SIGTERM));
+        seen.push(children);
+        let latest = &seen[seen.len().saturating_sub(SETTLED)..];
+        none_stuck && latest.len() == SETTLED && latest.iter().all(|children| *children == latest[0])
+    });
+    assert!(settled, "children come and go, or stay: {:?}", seen.last());
+}
+
 /// Children that end after a few connections, under load and flips: each new one looks for itself.
 fn retiring_children(mpm: Mpm) {
     const CHILDREN: usize = 5;
-    /// So many looks at the same children: there is no new one.
-    const SETTLED: usize = 60;
     let site = ssi::small_site();
     let httpd = Httpd::start(&site, mpm, &ssi::config("current").text("MaxConnectionsPerChild 10"));
     httpd.expect_error("server reached MaxRequestWorkers setting");
@@ -168,14 +196,7 @@ fn retiring_children(mpm: Mpm) {
         let log = fs::read_to_string(httpd.run_file("children")).unwrap_or_default();
         log.lines().map(str::to_owned).collect::<BTreeSet<String>>().len()
     };
-    // A child that event starts while the server is being stopped may never hear of it: its threads then wait in httpd.
-    let mut seen = Vec::new();
-    let settled = readiness::becomes_true(Duration::from_secs(20), || {
-        seen.push(httpd.children());
-        let latest = &seen[seen.len().saturating_sub(SETTLED)..];
-        latest.len() == SETTLED && latest.iter().all(|children| *children == latest[0])
-    });
-    assert!(settled, "children come and go: {:?}", seen.last());
+    let_retired_children_end(&httpd, mpm);
     assert!(served() >= CHILDREN, "only {} children have served", served());
     println!("{}: {} children, each for ten connections", mpm.name(), served());
 }
