@@ -144,7 +144,11 @@ fn is_below(path: &[u8], prefix: &[u8]) -> bool {
 /// Whether a section for `section` applies to all that `pattern` stands for, and below it.
 fn covers(section: &[u8], pattern: &[u8]) -> bool {
     let mut names = components(pattern);
-    components(section).all(|part| names.next().is_some_and(|name| part == name || matches(part, name)))
+    components(section).all(|part| {
+        // A part with another wildcard than this would have to be compared with all that the pattern's stands for. To
+        // follow needlessly does no harm.
+        names.next().is_some_and(|name| part == name || part == b"*" || !has_wildcards(name) && matches(part, name))
+    })
 }
 
 /// What of `path` follows after `prefix`, where the components of either may be wildcards for those of the other.
@@ -168,8 +172,12 @@ fn depth_below(path: &[u8], prefix: &[u8]) -> Option<usize> {
     Some(depth)
 }
 
+fn has_wildcards(pattern: &[u8]) -> bool {
+    pattern.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\'))
+}
+
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    if !pattern.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\')) {
+    if !has_wildcards(pattern) {
         return false;
     }
     match (CString::new(pattern), CString::new(name)) {
@@ -285,6 +293,11 @@ mod tests {
         let matched = [passage("/srv/app/current", "/srv/42")];
         assert_eq!(follow_all("/srv/app", &matched, &["/srv/*"]), ["/srv/*"], "it would be one of them, not all");
         assert!(follow_all("/srv/*", &matched, &["/srv/*"]).is_empty(), "it applies to all");
+        // Each applies to the link, and to some of the releases at most.
+        for section in ["/srv/?", "/srv/[!4]*", "/srv/*a", "/srv/[*a]", "/srv/\\a"] {
+            let short = [passage("/srv/a/current", "/srv/42")];
+            assert_eq!(follow_all(section, &short, &["/srv/*"]), ["/srv/*"], "{section}");
+        }
         assert!(follow_all("/s*", &inside, &["/srv/app/releases/*"]).is_empty());
         let away = [passage("/var/www/site", "/srv/releases/42")];
         assert_eq!(follow_all("/var/www", &away, &["/srv/releases/*"]), ["/srv/releases/*"]);
