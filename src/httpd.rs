@@ -165,7 +165,9 @@ impl<'p> Text<'p> {
     #[inline]
     fn first(bytes: &'p [u8]) -> Option<Self> {
         // The last byte of a trail is a NUL (`docroot` promises that), so a string that begins anywhere in it ends.
-        Some(Self { at: NonNull::from(bytes.first()?).cast(), life: PhantomData })
+        // The pointer is to all of the bytes and not to the first alone, because all are read through it.
+        let at = if bytes.is_empty() { None } else { NonNull::new(bytes.as_ptr().cast_mut().cast()) };
+        Some(Self { at: at?, life: PhantomData })
     }
 
     /// Where it is. For comparing addresses only.
