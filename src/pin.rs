@@ -377,13 +377,10 @@ impl<'r> Tree<'r> {
         // times have seen that all the same, this ends.
         for _ in 0..8 {
             let path = led.as_deref().unwrap_or(path);
-            for (index, (configured, pin)) in self.pins().enumerate() {
-                if let Some(failure) = pin.refused
-                    && failure.covers(path, configured)
-                {
-                    let is_server = index == 0 && self.server.is_some();
-                    return Err(Refusal { refused: Refused::new(failure), is_server });
-                }
+            // What a path is itself refused for comes before a link that leads above the releases.
+            let passes = |link: &[u8]| self.pins().any(|(_, pin)| pin.trail.passes(link));
+            if let Some(refusal) = self.refusal(path, |_| true).or_else(|| self.refusal(path, passes)) {
+                return Err(refusal);
             }
             match self.pins().find_map(|(_, pin)| pin.trail.reroot(path)) {
                 Some(next) => led = Some(next),
@@ -391,6 +388,14 @@ impl<'r> Tree<'r> {
             }
         }
         Ok(led)
+    }
+
+    /// What keeps a path from being led, where `is_proven` tells which links other docroots go through.
+    fn refusal(&self, path: &[u8], is_proven: impl Fn(&[u8]) -> bool) -> Option<Refusal> {
+        self.pins().enumerate().find_map(|(index, (configured, pin))| {
+            let failure = pin.refused.filter(|failure| failure.covers(path, configured, &is_proven))?;
+            Some(Refusal { refused: Refused::new(failure), is_server: index == 0 && self.server.is_some() })
+        })
     }
 
     fn pins(&self) -> impl Iterator<Item = (&CStr, &Pin<'_>)> {

@@ -378,7 +378,9 @@ impl Docroot {
     #[cold]
     fn walk(&self, system: &impl System, now: Moment) -> Look {
         let failure = match resolve(system, &self.path, &self.rules) {
-            Ok(resolution) if resolution.is_refused(&self.rules) => Failure::outside_releases(&resolution, &self.rules),
+            Ok(resolution) if resolution.is_refused(&self.rules) => {
+                Failure::outside_releases(&self.path, &resolution, &self.rules)
+            }
             Ok(resolution) => return self.succeed(Arc::new(resolution), now),
             Err(failure) => failure,
         };

@@ -38,6 +38,20 @@ pub fn join(components: &[&[u8]]) -> Vec<u8> {
     path
 }
 
+/// An absolute path as httpd writes the names of files: without empty components and `.`, and with each `..` taking
+/// back what stands before it.
+pub fn folded(path: &[u8]) -> Vec<u8> {
+    let mut folded = Vec::with_capacity(path.len());
+    for name in components(path) {
+        match name {
+            b"." => {}
+            b".." => pop(&mut folded),
+            name => push(&mut folded, name),
+        }
+    }
+    folded
+}
+
 /// The last component of a path, or nothing of the root.
 pub fn last(path: &[u8]) -> &[u8] {
     components(path).last().unwrap_or_default()
@@ -67,6 +81,19 @@ mod tests {
         assert_eq!(rest_under(b"/srv/app", b"/srv/app/current"), None);
         assert_eq!(rest_under(b"/srv/app/x", b"/srv/app//"), Some(&b"/x"[..]));
         assert_eq!(rest_under(b"/srv", b"/"), Some(&b"/srv"[..]));
+    }
+
+    #[test]
+    fn spellings_are_folded() {
+        for (path, expected) in [
+            ("//srv///app/", "/srv/app"),
+            ("/srv/./x/../app/.", "/srv/app"),
+            ("/../srv", "/srv"),
+            ("/", ""),
+            ("/a/..", ""),
+        ] {
+            assert_eq!(folded(path.as_bytes()), expected.as_bytes(), "{path}");
+        }
     }
 
     #[test]

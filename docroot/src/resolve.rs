@@ -131,6 +131,11 @@ impl<'b> Trail<'b> {
         }
     }
 
+    /// Whether it goes through this link.
+    pub fn passes(self, link: &[u8]) -> bool {
+        self.links().any(|(passed, _)| passed.to_bytes() == link)
+    }
+
     /// Where the links lead an absolute path; nothing if it lies under none of them.
     pub fn reroot(self, path: &[u8]) -> Option<Vec<u8>> {
         let mut led: Option<Vec<u8>> = None;

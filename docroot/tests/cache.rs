@@ -503,7 +503,7 @@ fn a_link_out_of_the_releases_is_refused() {
     assert_eq!(failure.errno(), None);
     for (path, covered) in [("/srv/current/x", true), ("/srv/current", true), ("/srv/current2", false), ("/etc", false)]
     {
-        assert_eq!(failure.covers(path.as_bytes(), docroot.path()), covered, "{path}");
+        assert_eq!(failure.covers(path.as_bytes(), docroot.path(), |_| false), covered, "{path}");
     }
 }
 
@@ -521,7 +521,7 @@ fn a_link_that_may_lead_into_releases_only_is_never_left_to_be_followed_again() 
             panic!("{text}: {:?}", look.answer);
         };
         assert_eq!(failure.errno(), Some(MISSING));
-        assert!(failure.covers(b"/srv/current/static/passwd", docroot.path()));
+        assert!(failure.covers(b"/srv/current/static/passwd", docroot.path(), |_| false));
     }
 }
 
@@ -644,7 +644,7 @@ fn an_earlier_link_may_lead_to_where_releases_are_and_nowhere_else() {
     let Answer::Refused(failure) = docroot.look(&files, at(0), Duration::ZERO).answer else {
         panic!("a detour is refused");
     };
-    assert!(failure.covers(b"/srv/current/static/x", docroot.path()));
+    assert!(failure.covers(b"/srv/current/static/x", docroot.path(), |_| false));
 
     files.link("/www", "/srv");
     let docroot = Docroot::new("/www/current/public".as_ref(), rules.clone()).unwrap();
@@ -656,8 +656,11 @@ fn an_earlier_link_may_lead_to_where_releases_are_and_nowhere_else() {
     let Answer::Refused(failure) = docroot.look(&files, at(0), Duration::ZERO).answer else {
         panic!("what is missing is not left to be followed again");
     };
-    assert!(failure.covers(b"/www/none/x", docroot.path()) && failure.covers(b"/srv/none/x", docroot.path()));
-    assert!(!failure.covers(b"/www/current/x", docroot.path()));
+    assert!(
+        failure.covers(b"/www/none/x", docroot.path(), |_| false)
+            && failure.covers(b"/srv/none/x", docroot.path(), |_| false)
+    );
+    assert!(!failure.covers(b"/www/current/x", docroot.path(), |_| false));
 }
 
 #[test]
@@ -669,7 +672,7 @@ fn a_missing_link_covers_all_that_is_below_it() {
     let Answer::Refused(failure) = docroot.look(&files, at(0), seconds(30)).answer else {
         panic!("it could appear at any time");
     };
-    assert!(failure.covers(b"/srv/current/static/x", docroot.path()));
+    assert!(failure.covers(b"/srv/current/static/x", docroot.path(), |_| false));
 }
 
 #[test]

@@ -261,6 +261,41 @@ fn there_and_back(mpm: Mpm) {
     assert_served(&httpd, "release 2", "once the link is right");
 }
 
+/// The link leads to a directory above the releases, where only an earlier link may lead.
+fn above_the_releases(mpm: Mpm) {
+    for text in [".", "here", "here/here/."] {
+        let site = site();
+        tree(&site, ".", SECRET);
+        site.symlink("here", ".");
+        site.symlink("current", text);
+        let httpd = start(&site, mpm, RELEASES);
+        assert_refused(&httpd, &all_paths(), text);
+    }
+}
+
+/// A computed docroot need not be written as httpd writes the files in it.
+fn spelled_docroots(mpm: Mpm) {
+    const HOSTS: [&str; 4] =
+        ["${ROOT}//%0/public", "${ROOT}/x/../%0/public", "${ROOT}/%0/./public", "${ROOT}/%0//public/"];
+    let site = site();
+    tree(&site, ".", SECRET);
+    site.directory("x");
+    site.directory("releases/empty");
+    for (spelling, readlink) in HOSTS.into_iter().flat_map(|spelling| [(spelling, "Off"), (spelling, "On")]) {
+        let directives = format!("{RELEASES}\nUseReadlink {readlink}\nVirtualDocumentRoot \"{spelling}\"");
+        let httpd = Httpd::start(&site, mpm, &Config::new(&directives).modules(&["vhost_alias", "dir"]));
+        expect_errors(&httpd);
+        for (text, status) in [(".", 503), ("outside", 503), ("releases/empty", 404)] {
+            lead(&site, text);
+            for path in BY_DOCROOT {
+                let response = ask(httpd.port(), "GET", "current", path);
+                let when = format!("{spelling}, UseReadlink {readlink}, {text}: {path}: {response:?}");
+                assert!(response.status() == status && !response.body.contains(SECRET), "{when}");
+            }
+        }
+    }
+}
+
 /// The link leads to a release, but the docroot leaves it by another link.
 fn out_of_a_release(mpm: Mpm) {
     let site = site();
@@ -330,6 +365,8 @@ on_each_mpm!(last_good_replaced, last_good_release_is_taken_away, prefork, event
 on_each_mpm!(first_look, nothing_at_the_first_look, prefork, event);
 on_each_mpm!(readlink_text, readlink_texts, worker);
 on_each_mpm!(back_into_a_release, there_and_back, prefork, event);
+on_each_mpm!(above_releases, above_the_releases, prefork, event);
+on_each_mpm!(spelled, spelled_docroots, event);
 on_each_mpm!(leaving_a_release, out_of_a_release, worker);
 on_each_mpm!(error_document, error_pages, event);
 on_each_mpm!(mapped_to_no_file, no_file, prefork, event);
