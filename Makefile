@@ -3,6 +3,7 @@
 #   CARGO=...       another cargo                     APXS=...     another httpd's apxs
 #   CARGOFLAGS=...  options for cargo (--locked)      DESTDIR=...  stage an installation below this directory
 #   PREFIX=...      where the deploy tool goes (/usr/local)
+#   TESTFLAGS=...   options for the tests of make test, such as --skip NAME
 #   LAYOUT=debian   mods-available and a2enmod; plain: a LoadModule line in httpd.conf (default: what is there)
 
 SHELL := /bin/bash
@@ -168,7 +169,7 @@ demo: ready-demo build ## Show the problem and the cure, then a deploy: private 
 
 test: ready-test build ## Run all tests: unit tests, and real servers on prefork, worker and event
 	@packaging/check
-	$(CARGO) test --workspace $(CARGOFLAGS)
+	$(CARGO) test --workspace $(CARGOFLAGS) $(if $(TESTFLAGS),-- $(TESTFLAGS))
 
 test-suite-in: ## Run make test in another Debian or Ubuntu, made from nothing (SUITE=trixie; as root, needs mmdebstrap)
 	@.ci/suite '$(SUITE)'
