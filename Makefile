@@ -209,7 +209,7 @@ test-tsan: ## Stress the cache under ThreadSanitizer (needs a nightly toolchain)
 memcheck_skips := $(addprefix --skip , computed::absent_names computed::refused control:: cost:: deploy:: \
 	failures::another_cause failures::removed failures::rm_then_ln freshness:: guard::outside hosts::many memory:: php::without symbols::)
 
-test-memcheck: ready-test ## Run the server tests under valgrind's memcheck (an hour; MEMCHECK='guard:: ssi::event' chooses)
+test-memcheck: ready-test ## Run the server tests under valgrind's memcheck (hours; MEMCHECK='guard:: ssi::event' chooses)
 	@REALDOC_MEMCHECK=1 $(CARGO) test $(CARGOFLAGS) -p realdoc-tests --test server -- --nocapture --test-threads=2 $(memcheck_skips) $(MEMCHECK)
 
 # Miri knows neither stat(2) nor fnmatch(3) nor coroutines: what needs them is left out in the tests.
