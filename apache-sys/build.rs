@@ -117,7 +117,7 @@ fn bind(flags: &[String]) {
             .allowlist_type("module|command_rec|cmd_parms|request_rec|server_rec|core_server_config|core_dir_config|core_request_config|apr_status_t")
             // Functions that it calls.
             .allowlist_function("ap_hook_(create_request|post_read_request|map_to_storage|check_config|test_config|post_config)")
-            .allowlist_function("ap_(document_root|set_document_root|context_document_root|set_context_info)")
+            .allowlist_function("ap_(document_root|context_document_root|set_context_info)")
             .allowlist_function("ap_(check_cmd_context|getword_conf|exists_config_define|rwrite|state_query)")
             .allowlist_function("ap_(create_per_dir_config|merge_per_dir_configs|core_reorder_directories)")
             .allowlist_function("apr_(palloc|pool_cleanup_register|pool_cleanup_null|table_get|table_setn|table_addn|table_unset|array_make|array_push)")

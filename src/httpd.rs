@@ -166,8 +166,7 @@ impl<'p> Text<'p> {
     fn first(bytes: &'p [u8]) -> Option<Self> {
         // The last byte of a trail is a NUL (`docroot` promises that), so a string that begins anywhere in it ends.
         // The pointer is to all of the bytes and not to the first alone, because all are read through it.
-        let at = if bytes.is_empty() { None } else { NonNull::new(bytes.as_ptr().cast_mut().cast()) };
-        Some(Self { at: at?, life: PhantomData })
+        (!bytes.is_empty()).then(|| Self { at: NonNull::from(bytes).cast(), life: PhantomData })
     }
 
     /// Where it is. For comparing addresses only.
@@ -231,12 +230,13 @@ impl<'p> Pool<'p> {
 
     /// Moves `value` into the pool. Nothing is ever dropped, so that this costs an allocation and no more.
     pub fn place<T>(self, value: T) -> &'p T {
-        self.place_with_copy(&[], |_| value)
+        self.place_with_copy(&[], |_| (value, ())).0
     }
 
-    /// Copies bytes into the pool, and moves what `make` makes of the copy in front of it: one allocation for both.
+    /// Copies bytes into the pool, and moves what `make` makes of the copy in front of it: one allocation for both. What
+    /// `make` returns beside it is returned as it is, so that the caller need not read it from the pool.
     #[inline]
-    pub fn place_with_copy<T>(self, bytes: &[u8], make: impl FnOnce(&'p [u8]) -> T) -> &'p T {
+    pub fn place_with_copy<T, B>(self, bytes: &[u8], make: impl FnOnce(&'p [u8]) -> (T, B)) -> (&'p T, B) {
         const { assert!(align_of::<T>() <= 8, "APR aligns to 8 bytes") };
         const { assert!(!std::mem::needs_drop::<T>(), "a pool takes its memory back and drops nothing") };
         // SAFETY: the pool is live (whoever wrapped it). APR ends the process rather than return null, gives 8-byte
@@ -246,8 +246,9 @@ impl<'p> Pool<'p> {
             let place = sys::apr_palloc(self.raw, size_of::<T>() + bytes.len()).cast::<T>();
             let copy = place.add(1).cast::<u8>();
             copy.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-            place.write(make(std::slice::from_raw_parts(copy, bytes.len())));
-            &*place
+            let (value, beside) = make(std::slice::from_raw_parts(copy, bytes.len()));
+            place.write(value);
+            (&*place, beside)
         }
     }
 

@@ -8,7 +8,7 @@ use std::ffi::{CStr, c_char};
 use std::ptr;
 use std::sync::Arc;
 
-use docroot::{Answer, Errno, Failure, Look, Moment, News, Os, Trail};
+use docroot::{Answer, Errno, Failure, Look, Moment, News, Os, Resolution, Trail};
 use once_cell::unsync::OnceCell;
 
 use crate::directives::Site;
@@ -40,6 +40,7 @@ pub struct Tree<'r> {
 const NOWHERE: *const c_char = c"".as_ptr();
 
 /// The answer for one docroot.
+#[derive(Clone, Copy)]
 struct Pin<'r> {
     /// Where the links on the way lead; empty if there are none, or they could not be followed.
     trail: Trail<'r>,
@@ -56,9 +57,16 @@ impl<'r> Pin<'r> {
     }
 }
 
-/// What a request must copy of an answer. Without a link on the way, what is configured is what is real.
-fn trail(answer: &Answer) -> Trail<'_> {
-    answer.resolved().map(|resolution| resolution.trail()).unwrap_or_default()
+/// What a request must copy of what a docroot leads to.
+#[inline]
+fn trail_bytes(resolution: Option<&Resolution>) -> &[u8] {
+    resolution.map(Resolution::trail_bytes).unwrap_or_default()
+}
+
+/// The trail in such a copy.
+#[inline]
+fn trail_in<'r>(resolution: Option<&Resolution>, copy: &'r [u8]) -> Trail<'r> {
+    resolution.map(|resolution| resolution.trail_in(copy)).unwrap_or_default()
 }
 
 /// What `root` must keep of an answer.
@@ -102,15 +110,60 @@ impl Refused {
 /// `post_read_request` again for each internal redirect.
 #[inline]
 pub fn begin(request: Request<'_>) {
+    if !request.is_first() || request.tree().is_some() {
+        begin_again(request);
+        return;
+    }
+    let Some(site) = request.server().site() else {
+        return;
+    };
+    if !ptr::eq(request.document_root_address(), site.configured().as_ptr()) {
+        // Some module has computed a docroot already; `map` will see it.
+        return;
+    }
+    #[cfg(feature = "fault-injection")]
+    crate::fault::lay(request, request);
+    let now = Os::now();
+    let Some(resolution) = site.remembered(now) else {
+        begin_with_look(request, site, now);
+        return;
+    };
+    // In a window this is one copy, and all that most requests ever need of this module. What was just made is not
+    // read again, and what was copied is let go at once: what a call must save costs too.
+    let (tree, pin) = Tree::grow(request, site, Some(&*resolution), None, None);
+    drop(resolution);
+    request.set_tree(tree);
+    request.set_document_root(pin.docroot);
+    tell_application(request, site, &pin);
+}
+
+/// The rest of [`begin`], where system calls are needed.
+#[inline(never)]
+fn begin_with_look<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) {
+    let (tree, pin) = look(request, request, site, now);
+    join(request, tree);
+    tell_application(request, site, &pin);
+}
+
+/// [`begin`] for an internal redirect.
+#[inline(never)]
+fn begin_again(request: Request<'_>) {
     let Some(tree) = request.tree().or_else(|| start(request)) else {
         return;
     };
     if let Some(pin) = &tree.server {
-        // A redirect has a table of its own too, with other names in it; nobody was before us.
-        request.add_variable(DOCUMENT_ROOT, tree.site.configured());
-        if let Some(release) = Text::release(pin.trail) {
-            request.add_variable(RELEASE, release);
-        }
+        tell_application(request, tree.site, pin);
+    }
+}
+
+/// Sets the variables of a request.
+#[inline(always)]
+fn tell_application<'r>(request: Request<'r>, site: &'r Site<'r>, pin: &Pin<'r>) {
+    let release = Text::release(pin.trail);
+    // A redirect has a table of its own too, with other names in it; nobody was before us.
+    request.add_variable(DOCUMENT_ROOT, site.configured());
+    if let Some(release) = release {
+        request.add_variable(RELEASE, release);
     }
 }
 
@@ -119,54 +172,36 @@ const DOCUMENT_ROOT: &CStr = c"REALDOC_DOCUMENT_ROOT";
 /// The name of the release, for applications and logs.
 const RELEASE: &CStr = c"REALDOC_RELEASE";
 
-/// Starts the tree of a request by a look at its server's docroot, unless another request of the tree has.
-#[inline]
+/// Starts the tree of an internal redirect from a server that has none. It belongs to all of them, so it must live as
+/// long as the request at their root.
 fn start<'r>(request: Request<'r>) -> Option<&'r Tree<'r>> {
     let site = request.server().site()?;
     if !ptr::eq(request.document_root_address(), site.configured().as_ptr()) {
-        // Some module has computed a docroot already; `map` will see it.
+        // As in `begin`.
         return None;
     }
-    let tree = if request.is_first() { plant(request, request, site) } else { start_at_root(request, site) };
+    let root = request.root();
+    let tree = root.tree().unwrap_or_else(|| {
+        #[cfg(feature = "fault-injection")]
+        crate::fault::lay(request, root);
+        let (tree, _) = look(request, root, site, Os::now());
+        root.set_tree(tree);
+        tree
+    });
     join(request, tree);
     Some(tree)
 }
 
-/// The tree of a redirect from a server that has none. It belongs to all of them, so it must live as long as the
-/// request at their root.
-#[cold]
-fn start_at_root<'r>(request: Request<'r>, site: &'r Site<'r>) -> &'r Tree<'r> {
-    let root = request.root();
-    root.tree().unwrap_or_else(|| {
-        let tree = plant(request, root, site);
-        root.set_tree(tree);
-        tree
-    })
-}
-
-/// Puts what the tree of `root` needs of the answer for the docroot into its pool. In a window that is one copy, and
-/// all that most requests ever need of this module.
-#[inline(always)]
-fn plant<'r>(request: Request<'r>, root: Request<'r>, site: &'r Site<'r>) -> &'r Tree<'r> {
-    #[cfg(feature = "fault-injection")]
-    crate::fault::lay(request, root);
-    let now = Os::now();
-    match site.remembered(now) {
-        Some(resolution) => Tree::grow(root, site, resolution.trail(), None, None),
-        None => look(request, root, site, now),
-    }
-}
-
-/// The rest of [`plant`], where system calls are needed.
-#[inline(never)]
-fn look<'r>(request: Request<'r>, root: Request<'r>, site: &'r Site<'r>, now: Moment) -> &'r Tree<'r> {
+/// Puts what the tree of `root` needs of the answer for the docroot into its pool.
+fn look<'r>(request: Request<'r>, root: Request<'r>, site: &'r Site<'r>, now: Moment) -> (&'r Tree<'r>, Pin<'r>) {
     let Look { answer, news } = site.docroot().look(&Os, now, site.every());
     let failure = news.and_then(|news| tell_or_keep(request, root, site, news));
-    let tree = Tree::grow(root, site, trail(&answer), refused(&answer, root), failure);
+    let (tree, pin) =
+        Tree::grow(root, site, answer.resolved().map(|resolution| &**resolution), refused(&answer, root), failure);
     if failure.is_some() || answer.resolved().is_none() {
         tree.plain.set(NOWHERE);
     }
-    tree
+    (tree, pin)
 }
 
 /// Tells of a walk at once, but of a failure only when a request needs the docroot.
@@ -223,7 +258,8 @@ pub fn map(request: Request<'_>) -> Result<(), Refused> {
 fn map_subrequest<'r>(request: Request<'r>, tree: &'r Tree<'r>) -> Result<(), Refused> {
     match &tree.server {
         Some(pin) if request.is_canonical_below(pin.trail.docroot()) => Ok(()),
-        _ => map_elsewhere(request, Some(tree)),
+        // Asked for again, because to keep it while paths are compared would cost those that are just below.
+        _ => map_elsewhere(request, request.tree()),
     }
 }
 
@@ -321,10 +357,10 @@ fn compute<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
                     report(request.server(), &entry, &news);
                 }
                 let refused = refused(&look.answer, root);
-                let trail = trail(&look.answer);
-                let computed = pool.place_with_copy(trail.bytes(), |copy| {
-                    let pin = Pin::new(trail.in_copy(copy), refused, led.into());
-                    Computed { path, pin, next: OnceCell::new() }
+                let resolution = look.answer.resolved().map(|resolution| &**resolution);
+                let (computed, ()) = pool.place_with_copy(trail_bytes(resolution), |copy| {
+                    let pin = Pin::new(trail_in(resolution, copy), refused, led.into());
+                    (Computed { path, pin, next: OnceCell::new() }, ())
                 });
                 break place.get_or_init(|| computed);
             }
@@ -340,24 +376,26 @@ fn compute<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
 }
 
 impl<'r> Tree<'r> {
-    /// Copies a trail into the pool of `root`, and makes a tree in front of it.
+    /// Copies the trail of what the docroot leads to, if that is known, into the pool of `root`, and makes a tree in
+    /// front of it. Returns the pin in it as well. Without a link on the way, what is configured is what is real.
     #[inline(always)]
     fn grow(
         root: Request<'r>,
         site: &'r Site<'r>,
-        trail: Trail<'_>,
+        resolution: Option<&Resolution>,
         refused: Option<&'r Failure>,
         failure: Option<&'r News>,
-    ) -> &'r Self {
-        root.pool().place_with_copy(trail.bytes(), |copy| {
-            let server = Pin::new(trail.in_copy(copy), refused, site.configured());
-            Self {
+    ) -> (&'r Self, Pin<'r>) {
+        root.pool().place_with_copy(trail_bytes(resolution), |copy| {
+            let server = Pin::new(trail_in(resolution, copy), refused, site.configured());
+            let tree = Self {
                 site,
                 plain: Cell::new(server.docroot.as_ptr()),
                 server: Some(server),
                 failure: Cell::new(failure),
                 computed: OnceCell::new(),
-            }
+            };
+            (tree, server)
         })
     }
 

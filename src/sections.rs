@@ -33,7 +33,7 @@ pub unsafe fn follow_links<'s>(pool: Pool<'s>, main: Server<'s>, warnings: &mut 
         };
         let (of_all, of_host) = (&definitions.of_all, definitions.of_host(server));
         // With thousands of virtual hosts, to look at what no section is written for would be felt.
-        if rules.releases.is_none() && of_all.is_empty() && of_host.is_empty() {
+        if rules.releases.is_none() && of_all.iter().chain(of_host).all(Known::is_for_all) {
             continue;
         }
         let Some(docroot) = docroot(server) else {
@@ -119,14 +119,14 @@ impl Neighbours {
         if matches!(rules.mode, Mode::Readlink { from: Some(_) }) {
             return passages(&Os, docroot, rules);
         }
-        let real = {
+        let docroot_path = docroot.to_bytes();
+        let end = {
             let real = self.real.borrow();
-            let common = real.iter().zip(docroot.to_bytes()).take_while(|(one, other)| one == other).count();
+            let common = real.iter().zip(docroot_path).take_while(|(one, other)| one == other).count();
             // Names are compared whole.
-            let end = real[..common].iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-            real[..end].to_vec()
+            real[..common].iter().rposition(|&byte| byte == b'/').unwrap_or(0)
         };
-        passages_from(self, &real, docroot, rules)
+        passages_from(self, &docroot_path[..end], docroot, rules)
     }
 }
 
@@ -187,6 +187,11 @@ pub fn following(server: Server<'_>) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
 }
 
 impl<'s> Known<'s> {
+    /// Whether it is a section for the root directory, which covers all that links lead to as well.
+    fn is_for_all(&self) -> bool {
+        self.definition.is_section() && self.path.as_ref().is_some_and(Vec::is_empty)
+    }
+
     /// Why a section cannot follow, and what to do about it.
     fn warning<'k>(
         &self,

@@ -117,18 +117,9 @@ impl<'b> Trail<'b> {
     /// The bytes from the name of the release on, if there is one.
     #[inline]
     pub fn from_release(self) -> Option<&'b [u8]> {
-        if self.shape.release == 0 { None } else { self.bytes.get(self.shape.release_begin()..) }
-    }
-
-    /// This trail, with a copy of its bytes in their place; empty if that is no copy.
-    #[inline]
-    pub fn in_copy<'c>(self, copy: &'c [u8]) -> Trail<'c> {
-        debug_assert_eq!(self.bytes, copy, "a copy has the same bytes");
-        // All that relies on the bytes relies on this alone, so that it is looked at here, and only here.
-        match copy.last() {
-            Some(0) => Trail { bytes: copy, shape: self.shape },
-            _ => Trail::default(),
-        }
+        let begin = self.shape.release_begin();
+        // A range that is known not to be empty spares the caller a second comparison.
+        if self.shape.release != 0 && begin < self.bytes.len() { self.bytes.get(begin..) } else { None }
     }
 
     /// Whether it goes through this link.
@@ -230,7 +221,24 @@ impl Resolution {
     /// What a request must keep a copy of; empty if there are no links.
     #[inline]
     pub fn trail(&self) -> Trail<'_> {
-        Trail { bytes: self.strings.get(..self.trail).unwrap_or_default(), shape: self.shape }
+        Trail { bytes: self.trail_bytes(), shape: self.shape }
+    }
+
+    /// The bytes of [`Resolution::trail`].
+    #[inline]
+    pub fn trail_bytes(&self) -> &[u8] {
+        self.strings.get(..self.trail).unwrap_or_default()
+    }
+
+    /// [`Resolution::trail`], with a copy of its bytes in their place; empty if that is no copy.
+    #[inline]
+    pub fn trail_in<'c>(&self, copy: &'c [u8]) -> Trail<'c> {
+        debug_assert_eq!(self.trail_bytes(), copy, "a copy has the same bytes");
+        // All that relies on the bytes relies on this alone, so that it is looked at here, and only here.
+        match copy.last() {
+            Some(0) => Trail { bytes: copy, shape: self.shape },
+            _ => Trail::default(),
+        }
     }
 
     /// The name of the release: of the directory that `RealdocReleases` describes, or where that is not set, the last
@@ -311,11 +319,9 @@ pub fn passages_from(system: &impl System, real: &[u8], docroot: &CStr, rules: &
             Ok(Err(_)) | Err(_) => Vec::new(),
         };
     }
-    let mut walk = Walk::new(system, docroot.to_bytes());
-    if let Some(rest) = rest_under(docroot.to_bytes(), real) {
-        walk.ahead = rest.to_vec();
-        walk.at = docroot.to_bytes()[..docroot.count_bytes() - rest.len()].to_vec();
-    }
+    let path = docroot.to_bytes();
+    let rest = rest_under(path, real).unwrap_or(path);
+    let mut walk = Walk::from(system, &path[..path.len() - rest.len()], rest);
     // Where the walk ended shows in the links that are still open.
     let _ = walk.run();
     let dangling: Vec<usize> = walk.open.iter().map(|&(index, _)| index).collect();
@@ -364,7 +370,15 @@ struct Walk<'s, S> {
 
 impl<'s, S: System> Walk<'s, S> {
     fn new(system: &'s S, docroot: &[u8]) -> Self {
-        Self { system, at: Vec::new(), ahead: docroot.to_vec(), links: Vec::new(), open: Vec::new(), of_docroot: None }
+        Self::from(system, b"", docroot)
+    }
+
+    /// The walk of `ahead` from `start` on, in whose path there is no link.
+    fn from(system: &'s S, start: &[u8], ahead: &[u8]) -> Self {
+        // Room for all of it at once.
+        let mut at = Vec::with_capacity(start.len() + ahead.len());
+        at.extend_from_slice(start);
+        Self { system, at, ahead: ahead.to_vec(), links: Vec::new(), open: Vec::new(), of_docroot: None }
     }
 
     fn run(&mut self) -> Result<(), Failure> {
@@ -398,7 +412,7 @@ impl<'s, S: System> Walk<'s, S> {
             }
             name => {
                 push(&mut self.at, name);
-                match self.system.read_link(&terminated(&self.at)?) {
+                match with_terminated(&self.at, |path| self.system.read_link(path))? {
                     Ok(text) => self.follow(text),
                     Err(Errno(libc::EINVAL)) => Ok(()),
                     Err(errno) => Err(Failure::new(&self.at, errno)),
@@ -427,8 +441,7 @@ impl<'s, S: System> Walk<'s, S> {
     }
 
     fn check_directory(&self) -> Result<(), Failure> {
-        let path = terminated(&self.at)?;
-        match self.system.status(&path) {
+        match with_terminated(&self.at, |path| self.system.status(path))? {
             Ok(status) if status.is_directory => Ok(()),
             Ok(_) => Err(Failure::new(&self.at, Errno(libc::ENOTDIR))),
             Err(errno) => Err(Failure::new(&self.at, errno)),
@@ -487,7 +500,7 @@ fn first_link<'d>(
             }
             _ => push(&mut at, name),
         }
-        match system.read_link(&terminated(&at)?) {
+        match with_terminated(&at, |path| system.read_link(path))? {
             Ok(text) => {
                 let target = join_text(system, &at, &text, unexamined)?;
                 return Ok(Ok(FirstLink { link: at, target, text, behind: ahead }));
@@ -553,8 +566,7 @@ fn finish(
 ) -> Result<Resolution, Failure> {
     // Read before the directory is looked at: whatever takes its place later is stamped later than this.
     let now = system.file_clock();
-    let path = terminated(docroot)?;
-    let status = match system.status(&path) {
+    let status = match with_terminated(docroot, |path| system.status(path))? {
         Ok(status) if status.is_directory => Ok(status),
         Ok(_) => Err(Errno(libc::ENOTDIR)),
         Err(errno) => Err(errno),
@@ -579,7 +591,16 @@ fn finish(
     Resolution::new(docroot, release, met, witness)
 }
 
-/// The path as system calls take it; the empty path is the root.
+/// Makes a system call with a path; the empty path is the root. Without memory from the heap, because thousands of
+/// docroots may be walked when a server starts.
+fn with_terminated<R>(path: &[u8], call: impl FnOnce(&CStr) -> R) -> Result<R, Failure> {
+    let path = if path.is_empty() { b"/" } else { path };
+    let mut terminated: SmallVec<[u8; 256]> = SmallVec::from_slice(path);
+    terminated.push(0);
+    CStr::from_bytes_with_nul(&terminated).map(call).map_err(|_| Failure::new(path, Errno(libc::EINVAL)))
+}
+
+/// The path as a string of its own; the empty path is the root.
 fn terminated(path: &[u8]) -> Result<CString, Failure> {
     c_string(if path.is_empty() { b"/" } else { path })
 }

@@ -61,22 +61,37 @@ impl<'r> Request<'r> {
         root
     }
 
-    /// Where the string of its docroot is. For comparing addresses only.
+    /// What httpd core keeps of it: `ap_get_core_module_config`, which is an index into an array. Not by functions of
+    /// httpd's, because this is needed a few times for each request.
+    #[inline]
+    fn core(self) -> *mut sys::core_request_config {
+        // SAFETY: a request has core's configuration from `create_request` on, which every module may look into
+        // (http_core.h).
+        unsafe {
+            let vector = (*self.raw).request_config.cast::<*mut sys::core_request_config>();
+            *vector.add(sys::AP_CORE_MODULE_INDEX as usize)
+        }
+    }
+
+    /// Where the string of its docroot is (`ap_document_root`). For comparing addresses only.
     #[inline]
     pub fn document_root_address(self) -> *const c_char {
-        // SAFETY: a request has core's configuration from `create_request` on.
-        unsafe { sys::ap_document_root(self.raw) }
+        // SAFETY: core's configuration of a request and of its server are there as long as the request.
+        unsafe {
+            let own = (*self.core()).document_root;
+            if !own.is_null() {
+                return own;
+            }
+            let vector = (*(*self.raw).server).module_config.cast::<*const sys::core_server_config>();
+            (**vector.add(sys::AP_CORE_MODULE_INDEX as usize)).ap_document_root
+        }
     }
 
     /// Whether `docroot` is what was last made its own docroot, by its address.
     #[inline]
     pub fn has_own_document_root(self, docroot: *const c_char) -> bool {
-        // SAFETY: a request has core's configuration from `create_request` on, which every module may look into
-        // (http_core.h). Not by a function of httpd's, because this is asked for each request.
-        unsafe {
-            let core = (*self.raw).request_config.cast::<*const sys::core_request_config>();
-            ptr::eq((**core.add(sys::AP_CORE_MODULE_INDEX as usize)).document_root, docroot)
-        }
+        // SAFETY: core's configuration of a request is there as long as the request.
+        unsafe { ptr::eq((*self.core()).document_root, docroot) }
     }
 
     /// Its docroot: its own, or the one that the configuration gives its server. To be looked at and not kept: whoever
@@ -90,12 +105,12 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Makes `docroot` the docroot of this request alone.
+    /// Makes `docroot` the docroot of this request alone (`ap_set_document_root`).
     #[inline]
     pub fn set_document_root(self, docroot: Text<'r>) {
-        // SAFETY: a request has core's configuration from `create_request` on, which is this request's own, and the
-        // string lives as long as the request.
-        unsafe { sys::ap_set_document_root(self.raw, docroot.as_ptr()) };
+        // SAFETY: core's configuration of a request is this request's own, used by this thread only, and the string
+        // lives as long as the request.
+        unsafe { (*self.core()).document_root = docroot.as_ptr() };
     }
 
     /// The directory that its part of the URL space is mapped into: of an `Alias`, that one's, else the docroot.
