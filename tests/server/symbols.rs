@@ -40,8 +40,6 @@ const HTTPD: &[(&str, &str)] = &[
     ("ap_rwrite", "-"),
     // 20110605.0 (2.3.13)
     ("ap_set_context_info", "2.3.13"),
-    // 20110605.0 (2.3.13)
-    ("ap_set_document_root", "2.3.13"),
     // 20110203.1 (2.3.11)
     ("ap_state_query", "2.3.11"),
     ("core_module", "-"),
