@@ -24,7 +24,7 @@ use crate::installation::Installation;
 use crate::memcheck;
 use crate::module::Module;
 use crate::mpm::Mpm;
-use crate::process::Process;
+use crate::process::{self, Process};
 use crate::readiness;
 use crate::site::Site;
 
@@ -332,9 +332,22 @@ impl Httpd {
     }
 
     /// Lets threaded children finish what they are at. At a plain stop, event's main thread closes sockets that its
-    /// workers may just be destroying: now and then a child crashes, with httpd 2.4.71 without any module of ours.
+    /// workers may just be destroying: now and then a child crashes, with httpd 2.4.71 without any module of ours. So
+    /// did one that was told to stop when it was hardly there, and may not have had all its threads.
     fn retire_children(&self) {
-        if self.mpm.is_threaded() && self.process.signal(Signal::SIGWINCH).is_ok() {
+        /// So many looks at the same threads: none is about to start.
+        const SETTLED: usize = 5;
+        if !self.mpm.is_threaded() {
+            return;
+        }
+        let mut seen = Vec::new();
+        readiness::becomes_true(CHILDREN_RETIRE_WITHIN, || {
+            let threads: Vec<_> = self.children().into_iter().map(|child| (child, process::threads(child))).collect();
+            seen.push(threads);
+            let latest = &seen[seen.len().saturating_sub(SETTLED)..];
+            latest.len() == SETTLED && latest.iter().all(|threads| *threads == latest[0])
+        });
+        if self.process.signal(Signal::SIGWINCH).is_ok() {
             // If they do not (a CGI daemon never does, worker not while a client keeps a connection), they are stopped.
             readiness::becomes_true(CHILDREN_RETIRE_WITHIN, || !self.process.has_running_child());
         }

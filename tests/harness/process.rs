@@ -124,6 +124,12 @@ impl Drop for Process {
     }
 }
 
+/// How many threads a process has, if it is there.
+#[must_use]
+pub fn threads(pid: u32) -> Option<usize> {
+    Some(fs::read_dir(format!("/proc/{pid}/task")).ok()?.count())
+}
+
 /// The resident memory of a process in bytes, without what is mapped from files.
 #[must_use]
 pub fn private_memory(pid: u32) -> Option<u64> {

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
+use harness::process::threads;
 use harness::raw::ask;
 use harness::{Config, FlipMode, Flipper, Httpd, Load, Module, Mpm, Protocol, Site, on_each_mpm, readiness};
 use nix::sys::signal::{Signal, kill};
@@ -35,11 +36,6 @@ fn has_module(pid: u32) -> bool {
     let name =
         Module::release().expect("the module").file().file_name().expect("a name").to_string_lossy().into_owned();
     fs::read_to_string(format!("/proc/{pid}/maps")).expect("a running process").contains(&name)
-}
-
-/// How many threads a process has, if it is there.
-fn threads(pid: u32) -> Option<usize> {
-    Some(fs::read_dir(format!("/proc/{pid}/task")).ok()?.count())
 }
 
 fn configuration_changes(mpm: Mpm) {
