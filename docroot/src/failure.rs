@@ -6,7 +6,7 @@
 use std::ffi::CStr;
 use std::fmt;
 
-use crate::path::{folded, rest_under};
+use crate::path::{folded, led, rest_under};
 use crate::resolve::{Link, Resolution, Rules};
 use crate::system::Errno;
 
@@ -90,9 +90,9 @@ fn last_on_the_way(docroot: &CStr, links: &[Link<'_>]) -> usize {
     let mut path = folded(docroot.to_bytes());
     let mut last = 0;
     for (index, link) in links.iter().enumerate() {
-        if let Some(rest) = rest_under(&path, link.path().to_bytes()) {
+        if let Some(next) = led(&path, link.path().to_bytes(), link.target().to_bytes()) {
             last = index;
-            path = folded(&[link.target().to_bytes(), rest].concat());
+            path = folded(&next);
         }
     }
     last

@@ -12,6 +12,14 @@ pub fn rest_under<'p>(path: &'p [u8], prefix: &[u8]) -> Option<&'p [u8]> {
     matches!(rest.first(), None | Some(b'/')).then_some(rest)
 }
 
+/// Where a path leads whose prefix `link` leads to `target`; nothing if it is not its prefix.
+pub fn led(path: &[u8], link: &[u8], target: &[u8]) -> Option<Vec<u8>> {
+    let rest = rest_under(path, link)?;
+    // A link may lead to the root, whose path has the slash that the rest begins with.
+    let target = target.strip_suffix(b"/").unwrap_or(target);
+    Some(if target.is_empty() && rest.is_empty() { b"/".to_vec() } else { [target, rest].concat() })
+}
+
 /// Splits the first component off `path`, which may begin with slashes; `None` when nothing but slashes is left.
 pub fn split_first(path: &[u8]) -> Option<(&[u8], &[u8])> {
     let start = path.iter().position(|&byte| byte != b'/')?;
@@ -81,6 +89,20 @@ mod tests {
         assert_eq!(rest_under(b"/srv/app", b"/srv/app/current"), None);
         assert_eq!(rest_under(b"/srv/app/x", b"/srv/app//"), Some(&b"/x"[..]));
         assert_eq!(rest_under(b"/srv", b"/"), Some(&b"/srv"[..]));
+    }
+
+    #[test]
+    fn links_lead() {
+        for (path, target, expected) in [
+            ("/srv/current/x", "/srv/1", Some("/srv/1/x")),
+            ("/srv/current", "/srv/1", Some("/srv/1")),
+            ("/srv/current/x", "/", Some("/x")),
+            ("/srv/current", "/", Some("/")),
+            ("/srv/current2/x", "/srv/1", None),
+        ] {
+            let led = led(path.as_bytes(), b"/srv/current", target.as_bytes());
+            assert_eq!(led.as_deref(), expected.map(str::as_bytes), "{path} -> {target}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::ffi::{CStr, CString};
 use smallvec::SmallVec;
 
 use crate::failure::Failure;
-use crate::path::{last, pop, push, rest_under, split_first};
+use crate::path::{last, led, pop, push, rest_under, split_first};
 use crate::releases::{Passage, Releases};
 use crate::system::{Errno, FileId, System};
 
@@ -129,17 +129,10 @@ impl<'b> Trail<'b> {
 
     /// Where the links lead an absolute path; nothing if it lies under none of them.
     pub fn reroot(self, path: &[u8]) -> Option<Vec<u8>> {
-        let mut led: Option<Vec<u8>> = None;
         // The walk met the links in this order, so each can only lie behind those before it.
-        for (link, target) in self.links() {
-            let path = led.as_deref().unwrap_or(path);
-            if let Some(rest) = rest_under(path, link.to_bytes()) {
-                // A link may lead to the root, whose path has the slash that the rest begins with.
-                let target = target.to_bytes().strip_suffix(b"/").unwrap_or(target.to_bytes());
-                led = Some(if target.is_empty() && rest.is_empty() { b"/".to_vec() } else { [target, rest].concat() });
-            }
-        }
-        led
+        self.links().fold(None, |so_far: Option<Vec<u8>>, (link, target)| {
+            led(so_far.as_deref().unwrap_or(path), link.to_bytes(), target.to_bytes()).or(so_far)
+        })
     }
 
     /// Each link with its target.
