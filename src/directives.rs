@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use apache_sys as sys;
 use docroot::{
-    Cache, Docroot, Look, Moment, NotAbsolute, Os, Resolution, Rules, Settings, parse_every, parse_readlink,
-    parse_releases, parse_switch,
+    Cache, Docroot, Look, Moment, Os, Resolution, Rules, Settings, parse_every, parse_readlink, parse_releases,
+    parse_switch,
 };
 
 use crate::guard::guard;
@@ -42,6 +42,13 @@ impl<'s> ServerConfig<'s> {
     pub fn cache(&self) -> Option<&Cache> {
         self.cache.as_deref()
     }
+
+    /// A look at a docroot that only a request knows; nothing where docroots are not resolved, and of what is no absolute
+    /// path.
+    pub fn compute(&self, docroot: &CStr, now: Moment) -> Option<(Arc<Docroot>, Look)> {
+        let (cache, site) = self.cache().zip(self.site())?;
+        cache.computed(docroot, site.rules, &Os, now, site.every()).ok()
+    }
 }
 
 /// What requests of one server need, all of it known before the first.
@@ -52,7 +59,6 @@ pub struct Site<'s> {
     /// For how long a look counts, in nanoseconds.
     window: u64,
     rules: usize,
-    cache: Arc<Cache>,
 }
 
 impl<'s> Site<'s> {
@@ -74,18 +80,10 @@ impl<'s> Site<'s> {
         Duration::from_nanos(self.window)
     }
 
-    /// What this process knows of the server's docroot, if it has looked recently enough.
+    /// Where the server's docroot leads, if this process has looked recently enough.
     #[inline]
-    pub fn remembered(&self, now: Moment) -> Option<Arc<Resolution>> {
+    pub fn remembered(&self, now: Moment) -> Option<&Resolution> {
         self.docroot.remembered(now, self.window)
-    }
-
-    /// A look at a docroot that only a request knows.
-    ///
-    /// # Errors
-    /// [`NotAbsolute`] if `docroot` is no absolute path.
-    pub fn compute(&self, docroot: &CStr, now: Moment) -> Result<(Arc<Docroot>, Look), NotAbsolute> {
-        self.cache.computed(docroot, self.rules, &Os, now, self.every())
     }
 }
 
@@ -280,13 +278,7 @@ pub fn settle<'s>(pool: Pool<'s>, main: Server<'s>) {
     let cache = Arc::new(cache);
     let configs = entries.into_iter().map(|entry| ServerConfig {
         settings: None,
-        site: entry.map(|Entry { docroot, configured, window, rules }| Site {
-            docroot,
-            configured,
-            window,
-            rules,
-            cache: Arc::clone(&cache),
-        }),
+        site: entry.map(|Entry { docroot, configured, window, rules }| Site { docroot, configured, window, rules }),
         cache: Some(Arc::clone(&cache)),
     });
     for (server, config) in main.with_virtual_hosts().zip(pool.own_all(configs.collect())) {

@@ -11,6 +11,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use apache_sys as sys;
 use docroot::{Cache, Settings, Trail};
@@ -43,6 +44,17 @@ impl Module {
     }
 }
 
+/// Where this module's entry is in every configuration vector, as the module record says. In a place of its own, because
+/// the record is a symbol that others may see, and such a one takes a detour each time.
+static INDEX: AtomicUsize = AtomicUsize::new(0);
+
+/// Notes which number httpd has given this module. For the time when it registers its hooks.
+pub fn note_index() {
+    // SAFETY: httpd numbers a module before it lets it register its hooks, and writes nothing more to the record then.
+    let index = unsafe { (*realdoc_module.as_ptr()).module_index };
+    INDEX.store(index as usize, Ordering::Relaxed);
+}
+
 /// What this module keeps in a configuration vector: `ap_get_module_config`, which is an index into an array. Not by
 /// way of the shim, because each request does it a few times.
 ///
@@ -51,7 +63,7 @@ impl Module {
 #[inline]
 unsafe fn own_config(vector: *mut sys::ap_conf_vector_t) -> *mut c_void {
     // SAFETY: httpd makes each vector as long as there are modules and numbers them when it loads them.
-    unsafe { *vector.cast::<*mut c_void>().add((*realdoc_module.as_ptr()).module_index as usize) }
+    unsafe { *vector.cast::<*mut c_void>().add(INDEX.load(Ordering::Relaxed)) }
 }
 
 /// Makes `value` what this module keeps in a configuration vector: `ap_set_module_config`.
@@ -61,7 +73,7 @@ unsafe fn own_config(vector: *mut sys::ap_conf_vector_t) -> *mut c_void {
 #[inline]
 unsafe fn set_own_config(vector: *mut sys::ap_conf_vector_t, value: *mut c_void) {
     // SAFETY: as above.
-    unsafe { *vector.cast::<*mut c_void>().add((*realdoc_module.as_ptr()).module_index as usize) = value }
+    unsafe { *vector.cast::<*mut c_void>().add(INDEX.load(Ordering::Relaxed)) = value }
 }
 
 /// httpd core, as the predecessor or the successor of a hook.
@@ -149,24 +161,24 @@ pub struct Text<'p> {
 }
 
 impl<'p> Text<'p> {
-    /// The resolved docroot of a trail, if it is not empty.
+    /// The resolved docroot of a trail.
     #[inline]
-    pub fn docroot(trail: Trail<'p>) -> Option<Self> {
+    pub fn docroot(trail: Trail<'p>) -> Self {
         Self::first(trail.bytes())
     }
 
     /// The name of the release of a trail, if there is one.
     #[inline]
     pub fn release(trail: Trail<'p>) -> Option<Self> {
-        Self::first(trail.from_release()?)
+        trail.from_release().map(Self::first)
     }
 
     /// The first string in bytes of a trail.
     #[inline]
-    fn first(bytes: &'p [u8]) -> Option<Self> {
+    fn first(bytes: &'p [u8]) -> Self {
         // The last byte of a trail is a NUL (`docroot` promises that), so a string that begins anywhere in it ends.
         // The pointer is to all of the bytes and not to the first alone, because all are read through it.
-        (!bytes.is_empty()).then(|| Self { at: NonNull::from(bytes).cast(), life: PhantomData })
+        Self { at: NonNull::from(bytes).cast(), life: PhantomData }
     }
 
     /// Where it is. For comparing addresses only.

@@ -57,6 +57,7 @@ type StatusHook = unsafe extern "C" fn(*mut sys::request_rec, std::ffi::c_int) -
 /// Only httpd calls it, while it reads its configuration in its only thread.
 unsafe extern "C" fn register_hooks(_pool: *mut sys::apr_pool_t) {
     guard::install();
+    httpd::note_index();
     // SAFETY: httpd's registration functions, called when httpd asks for it. The predecessor list is static and ends
     // in a null pointer, the functions are static, and all have the signature of their hook.
     unsafe {

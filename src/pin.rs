@@ -15,13 +15,42 @@ use crate::directives::Site;
 use crate::httpd::{Request, Text};
 use crate::news::report;
 
+/// What a request holds on to; its subrequests and internal redirects hold the same.
+#[derive(Clone, Copy)]
+pub enum Hold<'r> {
+    /// All that most requests need: where the server's docroot leads, which the process keeps anyway.
+    Kept(&'r Resolution),
+    /// For all else: the answer is none, or is told of, or not kept, or not the only one.
+    Tree(&'r Tree<'r>),
+}
+
+impl<'r> Hold<'r> {
+    /// The answer for the docroot of the server, if there is one.
+    fn server(self, site: &'r Site<'r>) -> Option<Pin<'r>> {
+        match self {
+            Self::Kept(resolution) => Some(Pin::new(resolution.trail(), None, site.configured())),
+            Self::Tree(tree) => tree.server,
+        }
+    }
+
+    /// What requests get as a docroot of their own; nothing where it is to stay as it is.
+    #[inline]
+    fn docroot(self) -> Option<Text<'r>> {
+        match self {
+            Self::Kept(resolution) => resolution.trail().map(Text::docroot),
+            Self::Tree(tree) => tree.server.map(|pin| pin.docroot),
+        }
+    }
+}
+
 /// What a request, its subrequests and its internal redirects share: one answer for each docroot to where it leads.
 ///
 /// The answer "as configured", given when resolving fails, is kept as well: a tree never gets two answers.
 ///
 /// A tree is plain memory in the pool of the root request. It owns what it points to because that is copied next to
-/// it, so that nothing must be dropped when the request ends, and nothing that threads share was taken hold of. Foreign
-/// cleanups may use it for as long as there is a pool. What is rare and must be dropped, [`Request::keep`] keeps.
+/// it, or is kept by the process, so that nothing must be dropped when the request ends, and nothing that threads share
+/// was taken hold of. Foreign cleanups may use it for as long as there is a pool. What is rare and must be dropped,
+/// [`Request::keep`] keeps.
 pub struct Tree<'r> {
     site: &'r Site<'r>,
     /// Where the docroot of a request is as long as it needs nothing more: the answer is a good one, there is nothing
@@ -42,8 +71,8 @@ const NOWHERE: *const c_char = c"".as_ptr();
 /// The answer for one docroot.
 #[derive(Clone, Copy)]
 struct Pin<'r> {
-    /// Where the links on the way lead; empty if there are none, or they could not be followed.
-    trail: Trail<'r>,
+    /// Where the links on the way lead; nothing if there are none, or they could not be followed.
+    trail: Option<Trail<'r>>,
     /// Why nothing behind them may be served, if that is so.
     refused: Option<&'r Failure>,
     /// What requests get as their docroot: where the links lead, or else the docroot as configured.
@@ -52,21 +81,9 @@ struct Pin<'r> {
 
 impl<'r> Pin<'r> {
     #[inline]
-    fn new(trail: Trail<'r>, refused: Option<&'r Failure>, configured: Text<'r>) -> Self {
-        Self { trail, refused, docroot: Text::docroot(trail).unwrap_or(configured) }
+    fn new(trail: Option<Trail<'r>>, refused: Option<&'r Failure>, configured: Text<'r>) -> Self {
+        Self { trail, refused, docroot: trail.map_or(configured, Text::docroot) }
     }
-}
-
-/// What a request must copy of what a docroot leads to.
-#[inline]
-fn trail_bytes(resolution: Option<&Resolution>) -> &[u8] {
-    resolution.map(Resolution::trail_bytes).unwrap_or_default()
-}
-
-/// The trail in such a copy.
-#[inline]
-fn trail_in<'r>(resolution: Option<&Resolution>, copy: &'r [u8]) -> Trail<'r> {
-    resolution.map(|resolution| resolution.trail_in(copy)).unwrap_or_default()
 }
 
 /// What `root` must keep of an answer.
@@ -110,56 +127,57 @@ impl Refused {
 /// `post_read_request` again for each internal redirect.
 #[inline]
 pub fn begin(request: Request<'_>) {
-    if !request.is_first() || request.tree().is_some() {
-        begin_again(request);
-        return;
-    }
     let Some(site) = request.server().site() else {
         return;
     };
-    if !ptr::eq(request.document_root_address(), site.configured().as_ptr()) {
-        // Some module has computed a docroot already; `map` will see it.
-        return;
-    }
     #[cfg(feature = "fault-injection")]
-    crate::fault::lay(request, request);
+    crate::fault::lay(request, request.root());
+    // Ahead of all that is read of the request, so that nothing of it must be saved across the call.
     let now = Os::now();
-    let Some(resolution) = site.remembered(now) else {
-        begin_with_look(request, site, now);
-        return;
-    };
-    // In a window this is one copy, and all that most requests ever need of this module. What was just made is not
-    // read again, and what was copied is let go at once: what a call must save costs too.
-    let (tree, pin) = Tree::grow(request, site, Some(&*resolution), None, None);
-    drop(resolution);
-    request.set_tree(tree);
-    request.set_document_root(pin.docroot);
-    tell_application(request, site, &pin);
+    if !request.is_first() {
+        begin_again(request, site, now);
+    } else if is_configured(request, site) {
+        // In a window this is all that most requests ever need of this module.
+        match site.remembered(now) {
+            Some(resolution) => {
+                let trail = resolution.trail();
+                join(request, Hold::Kept(resolution));
+                tell_application(request, site, trail);
+            }
+            None => begin_with_look(request, site, now),
+        }
+    }
+}
+
+/// Whether the docroot of a request is the one that its server is configured for. If not, some module has computed one
+/// already, and [`map`] will see it.
+#[inline]
+fn is_configured<'r>(request: Request<'r>, site: &'r Site<'r>) -> bool {
+    request.has_own_document_root(ptr::null()) || request.has_own_document_root(site.configured().as_ptr())
 }
 
 /// The rest of [`begin`], where system calls are needed.
 #[inline(never)]
 fn begin_with_look<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) {
-    let (tree, pin) = look(request, request, site, now);
-    join(request, tree);
-    tell_application(request, site, &pin);
+    let hold = look(request, request, site, now);
+    join(request, hold);
+    tell_application(request, site, hold.server(site).and_then(|pin| pin.trail));
 }
 
 /// [`begin`] for an internal redirect.
 #[inline(never)]
-fn begin_again(request: Request<'_>) {
-    let Some(tree) = request.tree().or_else(|| start(request)) else {
-        return;
-    };
-    if let Some(pin) = &tree.server {
-        tell_application(request, tree.site, pin);
+fn begin_again<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) {
+    let hold = request.hold().or_else(|| start(request, site, now));
+    if let Some(pin) = hold.and_then(|hold| hold.server(site)) {
+        tell_application(request, site, pin.trail);
     }
 }
 
 /// Sets the variables of a request.
 #[inline(always)]
-fn tell_application<'r>(request: Request<'r>, site: &'r Site<'r>, pin: &Pin<'r>) {
-    let release = Text::release(pin.trail);
+fn tell_application<'r>(request: Request<'r>, site: &'r Site<'r>, trail: Option<Trail<'r>>) {
+    // Found out first, so that the trail need not be saved across the call.
+    let release = trail.and_then(Text::release);
     // A redirect has a table of its own too, with other names in it; nobody was before us.
     request.add_variable(DOCUMENT_ROOT, site.configured());
     if let Some(release) = release {
@@ -174,34 +192,48 @@ const RELEASE: &CStr = c"REALDOC_RELEASE";
 
 /// Starts the tree of an internal redirect from a server that has none. It belongs to all of them, so it must live as
 /// long as the request at their root.
-fn start<'r>(request: Request<'r>) -> Option<&'r Tree<'r>> {
-    let site = request.server().site()?;
-    if !ptr::eq(request.document_root_address(), site.configured().as_ptr()) {
-        // As in `begin`.
-        return None;
-    }
+fn start<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) -> Option<Hold<'r>> {
+    is_configured(request, site).then_some(())?;
     let root = request.root();
-    let tree = root.tree().unwrap_or_else(|| {
-        #[cfg(feature = "fault-injection")]
-        crate::fault::lay(request, root);
-        let (tree, _) = look(request, root, site, Os::now());
-        root.set_tree(tree);
-        tree
+    let hold = root.hold().unwrap_or_else(|| {
+        let hold = look(request, root, site, now);
+        root.set_hold(hold);
+        hold
     });
-    join(request, tree);
-    Some(tree)
+    join(request, hold);
+    Some(hold)
 }
 
-/// Puts what the tree of `root` needs of the answer for the docroot into its pool.
-fn look<'r>(request: Request<'r>, root: Request<'r>, site: &'r Site<'r>, now: Moment) -> (&'r Tree<'r>, Pin<'r>) {
-    let Look { answer, news } = site.docroot().look(&Os, now, site.every());
+/// What the requests of `root` are to hold on to, from a look at the docroot. What is not kept for them is put into its
+/// pool.
+fn look<'r>(request: Request<'r>, root: Request<'r>, site: &'r Site<'r>, now: Moment) -> Hold<'r> {
+    let Look { answer, id, news } = site.docroot().look(&Os, now, site.every());
     let failure = news.and_then(|news| tell_or_keep(request, root, site, news));
-    let (tree, pin) =
-        Tree::grow(root, site, answer.resolved().map(|resolution| &**resolution), refused(&answer, root), failure);
-    if failure.is_some() || answer.resolved().is_none() {
-        tree.plain.set(NOWHERE);
+    if failure.is_none()
+        && let Some(resolution) = id.and_then(|id| site.docroot().kept(id))
+    {
+        return Hold::Kept(resolution);
     }
-    (tree, pin)
+    let refused = refused(&answer, root);
+    let (tree, ()) = root.pool().place_with_copy(trail_bytes(&answer), |copy| {
+        let tree = Tree::new(site, Some(Pin::new(trail_in(&answer, copy), refused, site.configured())));
+        tree.failure.set(failure);
+        if failure.is_some() || answer.resolved().is_none() {
+            tree.plain.set(NOWHERE);
+        }
+        (tree, ())
+    });
+    Hold::Tree(tree)
+}
+
+/// What must be copied of an answer that is not kept.
+fn trail_bytes(answer: &Answer) -> &[u8] {
+    answer.resolved().map(|resolution| resolution.trail_bytes()).unwrap_or_default()
+}
+
+/// The trail in such a copy.
+fn trail_in<'r>(answer: &Answer, copy: &'r [u8]) -> Option<Trail<'r>> {
+    answer.resolved().and_then(|resolution| resolution.trail_in(copy))
 }
 
 /// Tells of a walk at once, but of a failure only when a request needs the docroot.
@@ -217,19 +249,18 @@ fn tell_or_keep<'r>(request: Request<'r>, root: Request<'r>, site: &Site<'_>, ne
 /// Gives a new subrequest or internal redirect the pin of the request that it came from, if that has one.
 #[inline]
 pub fn inherit(request: Request<'_>) {
-    // Most requests come from the network.
-    if !request.is_first()
-        && let Some(tree) = request.parent().and_then(Request::tree)
-    {
-        join(request, tree);
+    if let Some(hold) = request.parent().and_then(Request::hold) {
+        join(request, hold);
     }
 }
 
 #[inline]
-fn join<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
-    request.set_tree(tree);
-    if let Some(pin) = &tree.server {
-        request.set_document_root(pin.docroot);
+fn join<'r>(request: Request<'r>, hold: Hold<'r>) {
+    // Found out before anything is written, as what the caller needs to know of it.
+    let docroot = hold.docroot();
+    request.set_hold(hold);
+    if let Some(docroot) = docroot {
+        request.set_document_root(docroot);
     }
 }
 
@@ -239,60 +270,48 @@ fn join<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
 /// [`Refused`] if the file lies under a link that may lead to releases only, and does not.
 #[inline]
 pub fn map(request: Request<'_>) -> Result<(), Refused> {
-    match request.tree() {
-        // By far the most common: httpd has put the URL behind the docroot that it was given. What is less common is
-        // in functions of its own, so that this one needs no stack.
-        Some(tree) if request.has_own_document_root(tree.plain.get()) => {
-            if request.is_mapped_by_httpd() {
-                Ok(())
-            } else {
-                map_subrequest(request, tree)
-            }
-        }
-        tree => map_elsewhere(request, tree),
+    // By far the most common: httpd has put the URL behind the docroot that it was given.
+    if let Some(resolution) = request.kept()
+        && request.has_own_document_root(Hold::Kept(resolution).docroot().map_or(ptr::null(), Text::as_ptr))
+        && request.is_mapped_by_httpd()
+    {
+        return Ok(());
     }
+    map_elsewhere(request)
 }
 
-/// The part of [`map`] for subrequests, which have the docroot of the request around them but need not be mapped by it.
-#[inline(never)]
-fn map_subrequest<'r>(request: Request<'r>, tree: &'r Tree<'r>) -> Result<(), Refused> {
-    match &tree.server {
-        Some(pin) if request.is_canonical_below(pin.trail.docroot()) => Ok(()),
-        // Asked for again, because to keep it while paths are compared would cost those that are just below.
-        _ => map_elsewhere(request, request.tree()),
-    }
-}
-
-/// The tree of a request whose docroot was computed before there could be one.
-fn start_late<'r>(request: Request<'r>) -> Option<&'r Tree<'r>> {
-    let site = request.server().site()?;
+/// The tree of a request that needs more than what is kept, or whose docroot was computed before it could hold
+/// anything.
+fn tree_of<'r>(request: Request<'r>, site: &'r Site<'r>) -> &'r Tree<'r> {
     let root = request.root();
-    let tree = root.tree().unwrap_or_else(|| {
-        let tree = root.pool().place(Tree {
-            site,
-            plain: Cell::new(NOWHERE),
-            server: None,
-            failure: Cell::default(),
-            computed: OnceCell::new(),
-        });
-        root.set_tree(tree);
-        tree
-    });
-    request.set_tree(tree);
-    Some(tree)
+    if let Some(Hold::Tree(tree)) = root.hold() {
+        return tree;
+    }
+    let server = root.hold().and_then(|hold| hold.server(site));
+    let tree = root.pool().place(Tree::new(site, server));
+    // All that can still have subrequests, so that they inherit it.
+    for request in request.ancestors() {
+        request.set_hold(Hold::Tree(tree));
+    }
+    tree
 }
 
 /// The rest of [`map`], for what is not the docroot's own.
 #[inline(never)]
-fn map_elsewhere<'r>(request: Request<'r>, tree: Option<&'r Tree<'r>>) -> Result<(), Refused> {
-    let Some(tree) = tree.or_else(|| start_late(request)) else {
+fn map_elsewhere(request: Request<'_>) -> Result<(), Refused> {
+    let Some(site) = request.server().site() else {
         return Ok(());
+    };
+    let tree = match request.hold() {
+        Some(Hold::Tree(tree)) => tree,
+        _ => tree_of(request, site),
     };
     match &tree.server {
         Some(pin) if ptr::eq(request.document_root_address(), pin.docroot.as_ptr()) => {
             let is_plain = ptr::eq(tree.plain.get(), pin.docroot.as_ptr());
             // There may be no link that a path could lie under; and what is made of docroot and URL lies behind them.
-            if is_plain && (pin.trail.bytes().is_empty() || request.is_mapped_to(pin.docroot.to_c_str())) {
+            let needs_nothing = pin.trail.is_none() || request.is_mapped_by_httpd();
+            if is_plain && (needs_nothing || request.is_mapped_to(pin.docroot.to_c_str())) {
                 return Ok(());
             }
             tree.tell_of_failure(request);
@@ -350,16 +369,16 @@ fn compute<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
                 let path = pool.copy(path.to_bytes());
                 let led = led.map_or(path, |led| pool.copy(&led));
                 // A relative docroot has no link that could be found from here.
-                let Ok((entry, look)) = tree.site.compute(led, Os::now()) else {
+                let Some((entry, look)) = request.server().config().and_then(|config| config.compute(led, Os::now()))
+                else {
                     return;
                 };
                 if let Some(news) = look.news {
                     report(request.server(), &entry, &news);
                 }
                 let refused = refused(&look.answer, root);
-                let resolution = look.answer.resolved().map(|resolution| &**resolution);
-                let (computed, ()) = pool.place_with_copy(trail_bytes(resolution), |copy| {
-                    let pin = Pin::new(trail_in(resolution, copy), refused, led.into());
+                let (computed, ()) = pool.place_with_copy(trail_bytes(&look.answer), |copy| {
+                    let pin = Pin::new(trail_in(&look.answer, copy), refused, led.into());
                     (Computed { path, pin, next: OnceCell::new() }, ())
                 });
                 break place.get_or_init(|| computed);
@@ -369,34 +388,21 @@ fn compute<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
     request.set_document_root(computed.pin.docroot);
     // In the place of those that told of the server's docroot.
     request.set_variable(DOCUMENT_ROOT, computed.path.into());
-    match Text::release(computed.pin.trail) {
+    match computed.pin.trail.and_then(Text::release) {
         Some(release) => request.set_variable(RELEASE, release),
         None => request.unset_variable(RELEASE),
     }
 }
 
 impl<'r> Tree<'r> {
-    /// Copies the trail of what the docroot leads to, if that is known, into the pool of `root`, and makes a tree in
-    /// front of it. Returns the pin in it as well. Without a link on the way, what is configured is what is real.
-    #[inline(always)]
-    fn grow(
-        root: Request<'r>,
-        site: &'r Site<'r>,
-        resolution: Option<&Resolution>,
-        refused: Option<&'r Failure>,
-        failure: Option<&'r News>,
-    ) -> (&'r Self, Pin<'r>) {
-        root.pool().place_with_copy(trail_bytes(resolution), |copy| {
-            let server = Pin::new(trail_in(resolution, copy), refused, site.configured());
-            let tree = Self {
-                site,
-                plain: Cell::new(server.docroot.as_ptr()),
-                server: Some(server),
-                failure: Cell::new(failure),
-                computed: OnceCell::new(),
-            };
-            (tree, server)
-        })
+    fn new(site: &'r Site<'r>, server: Option<Pin<'r>>) -> Self {
+        Self {
+            site,
+            plain: Cell::new(server.map_or(NOWHERE, |pin| pin.docroot.as_ptr())),
+            server,
+            failure: Cell::default(),
+            computed: OnceCell::new(),
+        }
     }
 
     fn tell_of_failure(&self, request: Request<'_>) {
@@ -416,11 +422,11 @@ impl<'r> Tree<'r> {
         for _ in 0..8 {
             let path = led.as_deref().unwrap_or(path);
             // What a path is itself refused for comes before a link that leads above the releases.
-            let passes = |link: &[u8]| self.pins().any(|(_, pin)| pin.trail.passes(link));
+            let passes = |link: &[u8]| self.pins().any(|(_, pin)| pin.trail.is_some_and(|trail| trail.passes(link)));
             if let Some(refusal) = self.refusal(path, |_| true).or_else(|| self.refusal(path, passes)) {
                 return Err(refusal);
             }
-            match self.pins().find_map(|(_, pin)| pin.trail.reroot(path)) {
+            match self.pins().find_map(|(_, pin)| pin.trail?.reroot(path)) {
                 Some(next) => led = Some(next),
                 None => break,
             }

@@ -9,6 +9,8 @@ use std::ffi::{CStr, CString};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU16, AtomicU64};
 use std::time::Duration;
 
 use hashbrown::HashSet;
@@ -17,7 +19,8 @@ use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 
 use crate::failure::Failure;
-use crate::resolve::{Mode, Resolution, Rules, resolve};
+use crate::kept::{Id, Kept};
+use crate::resolve::{Mode, Resolution, Rules, Witness, resolve};
 use crate::system::{Moment, System};
 
 /// A look with one system call cannot see everything (a renamed ancestor, say); a whole walk at least this often can.
@@ -34,6 +37,7 @@ pub const COMPUTED_MAX: usize = 4096;
 pub struct Cache {
     rules: Vec<Arc<Rules>>,
     configured: Vec<Arc<Docroot>>,
+    kept: Arc<Kept>,
     /// The docroots of `configured` by their paths, for each number of rules. Needed only while the configuration is
     /// being read.
     by_path: Vec<HashSet<ByPath>>,
@@ -47,6 +51,7 @@ impl Default for Cache {
         Self {
             rules: Vec::new(),
             configured: Vec::new(),
+            kept: Arc::default(),
             by_path: Vec::new(),
             // It grows as it is used, most servers compute no docroot. `computed` keeps it bounded.
             computed: Mutex::new(LruCache::unbounded()),
@@ -75,7 +80,7 @@ impl Cache {
         if let Some(ByPath(known)) = self.by_path[rules].get(docroot.to_bytes()) {
             return Ok(Arc::clone(known));
         }
-        let new = Arc::new(Docroot::at(docroot, Arc::clone(&self.rules[rules]))?);
+        let new = Arc::new(Docroot::at(docroot, Arc::clone(&self.rules[rules]), Arc::clone(&self.kept), true)?);
         self.by_path[rules].insert(ByPath(Arc::clone(&new)));
         self.configured.push(Arc::clone(&new));
         Ok(new)
@@ -117,7 +122,7 @@ impl Cache {
             let look = known.look(system, now, every);
             return Ok((known, look));
         }
-        let new = Arc::new(Docroot::at(docroot, Arc::clone(&self.rules[rules]))?);
+        let new = Arc::new(Docroot::at(docroot, Arc::clone(&self.rules[rules]), Arc::clone(&self.kept), false)?);
         let mut look = new.look(system, now, every);
         if look.answer.resolved().is_none() {
             if let Some(News::Failed { failure, report, .. }) = look.news.as_deref_mut() {
@@ -191,21 +196,30 @@ impl std::error::Error for NotAbsolute {}
 pub struct Docroot {
     path: CString,
     rules: Arc<Rules>,
+    /// Where resolutions are kept for [`Docroot::remembered`].
+    kept: Arc<Kept>,
+    /// Whether those of this docroot are: it is one that the configuration names. Others come and go.
+    keeps: bool,
+    /// When the last look began, if there was one. What it saw was true then or later.
+    looked: AtomicU64,
+    /// What is kept of what requests get: the [`Id`], or zero if it is not kept. Always stored before `looked`, so that
+    /// whoever has read that gets an answer at least as new. Both are written by holders of the lock only.
+    serving: AtomicU16,
     known: RwLock<Known>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    /// When the last look began. What it saw was true then or later.
-    looked: Option<Moment>,
     /// When the last look began that walked the whole way.
     walked: Option<Moment>,
     /// What requests get.
     serving: Answer,
     /// What the last walk that came through led to.
-    good: Option<Arc<Resolution>>,
-    /// When a walk first led there.
-    since: Option<Moment>,
+    good: Option<Good>,
+    /// What tells whether that still holds.
+    witness: Witness,
+    /// The last one of this docroot that was kept.
+    newest: Option<Id>,
     /// Whether the last walk failed.
     failing: bool,
     /// Whether the present failure was reported, so that its end must be.
@@ -214,6 +228,16 @@ struct Known {
     failures: u64,
     /// Causes reported lately, and when. On the heap, because most docroots never fail.
     causes: Vec<(Failure, Moment)>,
+}
+
+/// Where a docroot leads, or led before the present failure.
+#[derive(Clone, Debug)]
+struct Good {
+    resolution: Arc<Resolution>,
+    /// Under which number it is kept.
+    id: Option<Id>,
+    /// When a walk first led there.
+    since: Moment,
 }
 
 /// What a request gets.
@@ -244,6 +268,8 @@ impl Answer {
 pub struct Look {
     /// What the request gets.
     pub answer: Answer,
+    /// The same for as long as there is the docroot, for [`Docroot::kept`]; nothing where it is not kept.
+    pub id: Option<Id>,
     /// What the operator may want to know of it; nothing if nothing was walked. In a box, because most looks have none
     /// and each request moves one around.
     pub news: Option<Box<News>>,
@@ -292,14 +318,22 @@ impl Docroot {
     /// [`NotAbsolute`] if `path` is no absolute path, or has a NUL byte in it.
     pub fn new(path: &std::path::Path, rules: Rules) -> Result<Self, NotAbsolute> {
         let path = CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| NotAbsolute)?;
-        Self::at(&path, Arc::new(rules))
+        Self::at(&path, Arc::new(rules), Arc::default(), false)
     }
 
-    fn at(path: &CStr, rules: Arc<Rules>) -> Result<Self, NotAbsolute> {
+    fn at(path: &CStr, rules: Arc<Rules>, kept: Arc<Kept>, keeps: bool) -> Result<Self, NotAbsolute> {
         if path.to_bytes().first() != Some(&b'/') {
             return Err(NotAbsolute);
         }
-        Ok(Self { path: path.to_owned(), rules, known: RwLock::default() })
+        Ok(Self {
+            path: path.to_owned(),
+            rules,
+            kept,
+            keeps,
+            looked: AtomicU64::default(),
+            serving: AtomicU16::default(),
+            known: RwLock::default(),
+        })
     }
 
     /// The docroot as configured.
@@ -316,29 +350,29 @@ impl Docroot {
     pub fn record(&self) -> Record {
         let known = self.known.read();
         Record {
-            serving: known.looked.map(|_| known.serving.clone()),
-            since: known.since,
+            serving: known.walked.map(|_| known.serving.clone()),
+            since: known.good.as_ref().map(|good| good.since),
             walks: known.walks,
             failures: known.failures,
         }
     }
 
-    /// Where the docroot leads, if a look that is less than `window` nanoseconds old at `now` has found out: what
-    /// [`Docroot::look`] would answer then. It is all that most requests in a window need, so it is small enough to
-    /// become a part of the function that asks.
+    /// Where the docroot leads, if a look that is less than `window` nanoseconds old at `now` has found out, and if it
+    /// is kept: what [`Docroot::look`] would answer then. It is all that most requests in a window need: no lock, nothing
+    /// written, nothing counted.
     #[inline]
-    pub fn remembered(&self, now: Moment, window: u64) -> Option<Arc<Resolution>> {
-        // The lock costs something, and without a window there is nothing to be found behind it.
-        if window == 0 {
+    pub fn remembered(&self, now: Moment, window: u64) -> Option<&Resolution> {
+        let looked = Moment::from_nanoseconds(self.looked.load(Acquire));
+        if !now.is_within_nanoseconds(looked, window) {
             return None;
         }
-        let known = self.known.read();
-        match (&known.serving, known.looked) {
-            (Answer::Resolved(resolution), Some(looked)) if now.is_within_nanoseconds(looked, window) => {
-                Some(Arc::clone(resolution))
-            }
-            _ => None,
-        }
+        self.kept.get(self.serving.load(Acquire))
+    }
+
+    /// What a look had found, for as long as there is the docroot.
+    #[inline]
+    pub fn kept(&self, id: Id) -> Option<&Resolution> {
+        self.kept.get(id.get())
     }
 
     /// Where the docroot leads, from a look that is less than `every` old at `now`, else from a new look.
@@ -349,42 +383,54 @@ impl Docroot {
     pub fn look(&self, system: &impl System, now: Moment, every: Duration) -> Look {
         let candidate = {
             let known = self.known.read();
-            if known.looked.is_some_and(|looked| now.is_within(looked, every)) {
-                return Look { answer: known.serving.clone(), news: None };
+            if self.looked(&known).is_some_and(|looked| now.is_within(looked, every)) {
+                return known.answer();
             }
             let due = !known.walked.is_some_and(|walked| now.is_within(walked, WALK_EVERY));
-            if due || known.failing { None } else { known.good.clone() }
+            if due || known.failing { None } else { known.good.clone().zip(Some(known.witness)) }
         };
-        if let Some(resolution) = candidate
-            && resolution.still_holds(system, &self.path)
+        if let Some((Good { resolution, id, .. }, witness)) = candidate
+            && witness.vouches(&resolution, &self.path, system)
         {
             if !every.is_zero() {
                 self.confirm(&resolution, now);
             }
-            return Look { answer: Answer::Resolved(resolution), news: None };
+            return Look { answer: Answer::Resolved(resolution), id, news: None };
         }
         self.walk(system, now)
     }
 
+    /// When the last look began. `_known` is there to show that nobody is just noting a new one.
+    fn looked(&self, known: &Known) -> Option<Moment> {
+        known.walked.map(|_| Moment::from_nanoseconds(self.looked.load(Relaxed)))
+    }
+
+    /// Lets requests have what is `known` now, from a look that began at `looked`.
+    fn publish(&self, known: &Known, looked: Moment) {
+        self.serving.store(known.answer().id.map_or(0, Id::get), Release);
+        self.looked.store(looked.nanoseconds(), Release);
+    }
+
     /// Notes that a look which began at `now` found `resolution` still to hold.
     fn confirm(&self, resolution: &Arc<Resolution>, now: Moment) {
-        let mut known = self.known.write();
+        let known = self.known.write();
         // Another thread may have seen a flip since, or a failure; what it saw says nothing about `now`.
-        if !known.failing && known.good.as_ref().is_some_and(|good| Arc::ptr_eq(good, resolution)) {
-            known.looked = known.looked.max(Some(now));
+        let holds = known.good.as_ref().is_some_and(|good| Arc::ptr_eq(&good.resolution, resolution));
+        if holds && !known.failing {
+            self.publish(&known, self.looked(&known).map_or(now, |looked| looked.max(now)));
         }
     }
 
     #[cold]
     fn walk(&self, system: &impl System, now: Moment) -> Look {
         let failure = match resolve(system, &self.path, &self.rules) {
-            Ok(resolution) if resolution.is_refused(&self.rules) => {
+            Ok((resolution, _)) if resolution.is_refused(&self.rules) => {
                 Failure::outside_releases(&self.path, &resolution, &self.rules)
             }
-            Ok(resolution) => return self.succeed(Arc::new(resolution), now),
+            Ok((resolution, witness)) => return self.succeed(resolution, witness, now),
             Err(failure) => failure,
         };
-        let good = self.known.read().good.clone();
+        let good = self.known.read().good.clone().map(|good| good.resolution);
         let good = good.filter(|good| self.is_still_good(system, good));
         let serving = match good {
             Some(good) => Answer::Resolved(good),
@@ -399,55 +445,73 @@ impl Docroot {
     fn is_still_good(&self, system: &impl System, good: &Resolution) -> bool {
         match self.rules.mode {
             Mode::Realpath => resolve(system, good.docroot(), &Rules::default())
-                .is_ok_and(|now| !now.has_links() && now.docroot() == good.docroot()),
+                .is_ok_and(|(now, _)| !now.has_links() && now.docroot() == good.docroot()),
             // Another link may well stand there; that is what this mode is for.
             Mode::Readlink { .. } => system.status(good.docroot()).is_ok_and(|status| status.is_directory),
         }
     }
 
-    fn succeed(&self, resolution: Arc<Resolution>, now: Moment) -> Look {
+    fn succeed(&self, resolution: Resolution, witness: Witness, now: Moment) -> Look {
         let mut known = self.known.write();
-        if known.is_newer_than(now) {
-            return Look { answer: Answer::Resolved(resolution), news: None };
+        if self.is_newer(&known, now) {
+            return Look { answer: Answer::Resolved(Arc::new(resolution)), id: None, news: None };
         }
-        let before = known.good.replace(Arc::clone(&resolution));
-        let leads_elsewhere = !before.as_ref().is_some_and(|before| before.leads_like(&resolution));
-        if leads_elsewhere {
-            known.since = Some(now);
-        }
+        let before = known.good.as_ref().map(|good| Arc::clone(&good.resolution));
+        let leads_elsewhere = !before.as_ref().is_some_and(|before| **before == resolution);
+        let good = match &known.good {
+            Some(good) if !leads_elsewhere => good.clone(),
+            _ => self.good(resolution, &mut known.newest, now),
+        };
+        let resolution = Arc::clone(&good.resolution);
         known.serving = Answer::Resolved(Arc::clone(&resolution));
+        known.good = Some(good);
+        known.witness = witness;
         known.note_walk(now, false);
         let recovered = std::mem::take(&mut known.reported);
-        drop(known);
+        self.publish(&known, now);
         let before = before.filter(|_| leads_elsewhere);
-        let news = News::Resolved { now: Arc::clone(&resolution), before, recovered };
-        Look { answer: Answer::Resolved(resolution), news: Some(Box::new(news)) }
+        let news = News::Resolved { now: resolution, before, recovered };
+        Look { news: Some(Box::new(news)), ..known.answer() }
+    }
+
+    /// What a walk that began at `now` led to first.
+    fn good(&self, resolution: Resolution, newest: &mut Option<Id>, now: Moment) -> Good {
+        let (resolution, id) =
+            if self.keeps { self.kept.keep(resolution, newest) } else { (Arc::new(resolution), None) };
+        Good { resolution, id, since: now }
     }
 
     fn fail(&self, failure: Failure, serving: Answer, now: Moment) -> Look {
         let mut known = self.known.write();
-        if known.is_newer_than(now) {
-            return Look { answer: serving, news: None };
+        if self.is_newer(&known, now) {
+            return Look { answer: serving, id: None, news: None };
         }
         known.serving = serving.clone();
         known.note_walk(now, true);
         let report = known.is_worth_reporting(&failure, now);
         known.reported |= report;
-        drop(known);
-        let answer = serving.clone();
-        Look { answer, news: Some(Box::new(News::Failed { failure, serving, report })) }
+        self.publish(&known, now);
+        Look { news: Some(Box::new(News::Failed { failure, serving, report })), ..known.answer() }
+    }
+
+    /// Whether a look that began at `now` must not replace what is known, because another one began later and ended
+    /// sooner. If the clock was set back instead, nothing could ever replace it; no thread is late by so much.
+    fn is_newer(&self, known: &Known, now: Moment) -> bool {
+        self.looked(known)
+            .and_then(|looked| looked.since(now))
+            .is_some_and(|ahead| !ahead.is_zero() && ahead < WALK_EVERY)
     }
 }
 
 impl Known {
-    /// Whether a look that began at `now` must not replace what is known, because another one began later and ended
-    /// sooner. If the clock was set back instead, nothing could ever replace it; no thread is late by so much.
-    fn is_newer_than(&self, now: Moment) -> bool {
-        self.looked.and_then(|looked| looked.since(now)).is_some_and(|ahead| !ahead.is_zero() && ahead < WALK_EVERY)
+    /// What requests get.
+    fn answer(&self) -> Look {
+        // What is served is what was good last, if it is a resolution at all.
+        let id = self.serving.resolved().and(self.good.as_ref()).and_then(|good| good.id);
+        Look { answer: self.serving.clone(), id, news: None }
     }
 
     fn note_walk(&mut self, now: Moment, failed: bool) {
-        self.looked = Some(now);
         self.walked = Some(now);
         self.failing = failed;
         self.walks += 1;
@@ -455,22 +519,21 @@ impl Known {
     }
 
     fn is_worth_reporting(&mut self, failure: &Failure, now: Moment) -> bool {
-        let causes = &mut self.causes;
-        if let Some((_, reported)) = causes.iter_mut().find(|(cause, _)| cause == failure) {
+        if let Some((_, reported)) = self.causes.iter_mut().find(|(cause, _)| cause == failure) {
             let due = !now.is_within(*reported, REMIND_EVERY);
             if due {
                 *reported = now;
             }
             return due;
         }
-        if causes.len() == CAUSES_MAX {
-            let oldest = (0..CAUSES_MAX).min_by_key(|&index| causes[index].1).unwrap_or(0);
-            if now.is_within(causes[oldest].1, REMIND_EVERY) {
+        if self.causes.len() == CAUSES_MAX {
+            let oldest = (0..CAUSES_MAX).min_by_key(|&index| self.causes[index].1).unwrap_or(0);
+            if now.is_within(self.causes[oldest].1, REMIND_EVERY) {
                 return false;
             }
-            causes.swap_remove(oldest);
+            self.causes.swap_remove(oldest);
         }
-        causes.push((failure.clone(), now));
+        self.causes.push((failure.clone(), now));
         true
     }
 }

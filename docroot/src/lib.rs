@@ -38,6 +38,7 @@
 mod cache;
 mod failure;
 mod flip;
+mod kept;
 mod path;
 mod printable;
 mod releases;
@@ -49,6 +50,7 @@ mod system;
 pub use cache::{Answer, COMPUTED_MAX, Cache, Docroot, Look, News, NotAbsolute, Record};
 pub use failure::Failure;
 pub use flip::flip;
+pub use kept::Id;
 pub use printable::printable;
 pub use releases::{Passage, Releases, follow, is_led_away, overlaps};
 pub use resolve::{Link, Mode, Resolution, Rules, Trail, passages, passages_from};

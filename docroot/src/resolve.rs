@@ -60,25 +60,24 @@ impl<'r> Link<'r> {
     }
 }
 
-/// What a docroot led to at one moment.
-#[derive(Clone, Debug)]
+/// What a docroot led to at one moment. Two are equal if they lead the same way.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
     /// The bytes of a [`Trail`], and behind them the texts of its links; each string with its NUL. In one piece,
     /// because there may be thousands of docroots.
     strings: Box<[u8]>,
-    /// How many of these bytes are the trail; none if there are no links.
-    trail: usize,
     shape: Shape,
-    witness: Witness,
 }
 
 /// Which parts a [`Trail`] has.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Shape {
     /// The length of the resolved docroot, without its NUL.
     docroot: u32,
     /// The length of the name of the release, with its NUL; zero where there is none.
     release: u32,
+    /// How many bytes it is in all; none if there are no links.
+    trail: u32,
 }
 
 impl Shape {
@@ -90,28 +89,28 @@ impl Shape {
     fn links_begin(self) -> usize {
         self.release_begin() + self.release as usize
     }
+
+    fn end(self) -> usize {
+        self.trail as usize
+    }
 }
 
-/// Where a docroot and the links on its way led, in plain bytes: whoever copies the bytes owns all of it.
+/// Where a docroot and the links on its way led, in plain bytes: whoever copies the bytes owns all of it. There is one
+/// only if there is a link.
 ///
 /// The bytes are strings that each end in NUL: the resolved docroot, the name of the release if there is one, and each
 /// link with its target.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Trail<'b> {
     bytes: &'b [u8],
     shape: Shape,
 }
 
 impl<'b> Trail<'b> {
-    /// All the bytes. If there are any, they begin with the resolved docroot and the last of them is a NUL.
+    /// The bytes, and maybe others behind them. They begin with the resolved docroot, and the last of them is a NUL.
     #[inline]
     pub fn bytes(self) -> &'b [u8] {
         self.bytes
-    }
-
-    /// The resolved docroot, without its NUL.
-    pub fn docroot(self) -> &'b [u8] {
-        self.bytes.get(..self.shape.docroot as usize).unwrap_or_default()
     }
 
     /// The bytes from the name of the release on, if there is one.
@@ -137,7 +136,7 @@ impl<'b> Trail<'b> {
 
     /// Each link with its target.
     fn links(self) -> impl Iterator<Item = (&'b CStr, &'b CStr)> {
-        let mut strings = strings(self.bytes.get(self.shape.links_begin()..));
+        let mut strings = strings(self.bytes.get(self.shape.links_begin()..self.shape.end()));
         std::iter::from_fn(move || Some((strings.next()?, strings.next()?)))
     }
 }
@@ -152,9 +151,9 @@ fn strings(bytes: Option<&[u8]>) -> impl Iterator<Item = &CStr> {
     })
 }
 
-/// What can tell that nothing has changed, as a rule with one system call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Witness {
+/// What can tell that a walk would still lead where it led, as a rule with one system call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Witness {
     /// The text of the only link, whose path is so long: exact, whatever the directories behind it do.
     Text(u32),
     /// The texts of all links: as exact, and a few system calls for the rare chain that ends outside of what an earlier
@@ -164,18 +163,19 @@ enum Witness {
     Directory(FileId),
     /// Nothing: the directory changed in the present step of the file clock, so another one that takes its inode
     /// number in this step would look the same.
+    #[default]
     None,
 }
 
 impl Resolution {
-    fn new(docroot: &[u8], release: Option<&[u8]>, met: &[Met], witness: Witness) -> Result<Self, Failure> {
+    fn new(docroot: &[u8], release: Option<&[u8]>, met: &[Met]) -> Result<Self, Failure> {
         let mut strings = Vec::new();
         // Returns the length, which fits: a path is much shorter than what a `u32` can count.
         let mut append = |string: &CStr| {
             strings.extend_from_slice(string.to_bytes_with_nul());
             string.to_bytes_with_nul().len() as u32
         };
-        let mut shape = Shape { docroot: append(&terminated(docroot)?) - 1, release: 0 };
+        let mut shape = Shape { docroot: append(&terminated(docroot)?) - 1, ..Shape::default() };
         if let Some(release) = release {
             shape.release = append(&c_string(release)?);
         }
@@ -183,11 +183,11 @@ impl Resolution {
             append(&terminated(&met.link)?);
             append(&terminated(&met.target)?);
         }
-        let trail = if met.is_empty() { 0 } else { strings.len() };
+        shape.trail = if met.is_empty() { 0 } else { strings.len() as u32 };
         for met in met {
             strings.extend_from_slice(c_string(&met.text)?.as_bytes_with_nul());
         }
-        Ok(Self { strings: strings.into_boxed_slice(), trail, shape, witness })
+        Ok(Self { strings: strings.into_boxed_slice(), shape })
     }
 
     /// The resolved docroot: the configured one with its links followed. Without links, its own canonical form.
@@ -202,46 +202,43 @@ impl Resolution {
     }
 
     fn each_link(&self) -> impl Iterator<Item = Link<'_>> {
-        let links = self.trail().links().zip(strings(self.strings.get(self.trail..)));
+        let links = self.trail().into_iter().flat_map(Trail::links).zip(strings(self.strings.get(self.shape.end()..)));
         links.map(|((path, target), text)| Link { path, target, text })
     }
 
     /// Whether a link was met; without one, what is configured is what is real.
+    #[inline]
     pub fn has_links(&self) -> bool {
-        self.trail != 0
+        self.shape.trail != 0
     }
 
-    /// What a request must keep a copy of; empty if there are no links.
+    /// Where the docroot and its links lead; nothing if there are no links.
     #[inline]
-    pub fn trail(&self) -> Trail<'_> {
-        Trail { bytes: self.trail_bytes(), shape: self.shape }
+    pub fn trail(&self) -> Option<Trail<'_>> {
+        // Not cut at its end, which each request would have to find.
+        self.has_links().then_some(Trail { bytes: &self.strings, shape: self.shape })
     }
 
-    /// The bytes of [`Resolution::trail`].
-    #[inline]
+    /// The bytes of [`Resolution::trail`], and none behind them; empty if there are no links.
     pub fn trail_bytes(&self) -> &[u8] {
-        self.strings.get(..self.trail).unwrap_or_default()
+        self.strings.get(..self.shape.end()).unwrap_or_default()
     }
 
-    /// [`Resolution::trail`], with a copy of its bytes in their place; empty if that is no copy.
-    #[inline]
-    pub fn trail_in<'c>(&self, copy: &'c [u8]) -> Trail<'c> {
+    /// [`Resolution::trail`], with a copy of its bytes in their place; nothing if that is no copy.
+    pub fn trail_in<'c>(&self, copy: &'c [u8]) -> Option<Trail<'c>> {
         debug_assert_eq!(self.trail_bytes(), copy, "a copy has the same bytes");
         // All that relies on the bytes relies on this alone, so that it is looked at here, and only here.
-        match copy.last() {
-            Some(0) => Trail { bytes: copy, shape: self.shape },
-            _ => Trail::default(),
-        }
+        (copy.last() == Some(&0)).then_some(Trail { bytes: copy, shape: self.shape })
     }
 
     /// The name of the release: of the directory that `RealdocReleases` describes, or where that is not set, the last
     /// component of the target of the last link that is part of the docroot itself.
     pub fn release(&self) -> Option<&CStr> {
-        strings(self.trail().from_release()).next()
+        strings(self.trail()?.from_release()).next()
     }
 
     fn strays(&self, releases: &Releases) -> bool {
-        self.release().is_none() || self.trail().links().any(|(_, target)| !releases.admits(target.to_bytes()))
+        self.release().is_none() || self.each_link().any(|link| !releases.admits(link.target.to_bytes()))
     }
 
     /// Whether it leads where `rules` do not admit it. Only links are judged: a docroot that is a plain directory is
@@ -252,27 +249,26 @@ impl Resolution {
 
     /// Where the links lead an absolute path; nothing if it lies under none of them.
     pub fn reroot(&self, path: &[u8]) -> Option<Vec<u8>> {
-        self.trail().reroot(path)
+        self.trail()?.reroot(path)
     }
+}
 
-    /// Whether both lead the same way.
-    pub fn leads_like(&self, other: &Self) -> bool {
-        self.docroot() == other.docroot() && self.each_link().eq(other.each_link())
-    }
-
-    /// Whether a walk of `docroot` would surely lead the same way now. As a rule one system call, and no allocation.
-    pub fn still_holds(&self, system: &impl System, docroot: &CStr) -> bool {
-        match self.witness {
+impl Witness {
+    /// Whether a walk of `docroot` would surely lead to `resolution` now, as the walk did that it is the witness of. As
+    /// a rule one system call, and no allocation.
+    pub(crate) fn vouches(&self, resolution: &Resolution, docroot: &CStr, system: &impl System) -> bool {
+        match *self {
             // Without counting the lengths of strings, because with no window it is done for each request.
-            Witness::Text(length) => {
-                let path = self.strings.get(self.shape.links_begin()..).and_then(|links| links.get(..=length as usize));
+            Self::Text(length) => {
+                let Resolution { strings, shape } = resolution;
+                let path = strings.get(shape.links_begin()..).and_then(|links| links.get(..=length as usize));
                 let path = path.and_then(|path| CStr::from_bytes_with_nul(path).ok());
-                let text = self.strings.get(self.trail..self.strings.len() - 1);
+                let text = strings.get(shape.end()..strings.len() - 1);
                 path.zip(text).is_some_and(|(path, text)| system.has_text(path, text))
             }
-            Witness::Texts => self.each_link().all(|link| system.has_text(link.path, link.text.to_bytes())),
-            Witness::Directory(id) => system.status(docroot).is_ok_and(|status| status.is_directory && status.id == id),
-            Witness::None => false,
+            Self::Texts => resolution.each_link().all(|link| system.has_text(link.path, link.text.to_bytes())),
+            Self::Directory(id) => system.status(docroot).is_ok_and(|status| status.is_directory && status.id == id),
+            Self::None => false,
         }
     }
 }
@@ -283,7 +279,7 @@ impl Resolution {
 /// # Errors
 /// Where the walk ends early or at something else than a directory: the path it had come to and what the operating
 /// system said (`ENOENT`, `ENOTDIR`, `ELOOP`, `EACCES`, `ENAMETOOLONG`, ...).
-pub fn resolve(system: &impl System, docroot: &CStr, rules: &Rules) -> Result<Resolution, Failure> {
+pub(crate) fn resolve(system: &impl System, docroot: &CStr, rules: &Rules) -> Result<(Resolution, Witness), Failure> {
     match &rules.mode {
         Mode::Realpath => realpath(system, docroot.to_bytes(), rules),
         Mode::Readlink { from } => {
@@ -328,7 +324,7 @@ pub fn passages_from(system: &impl System, real: &[u8], docroot: &CStr, rules: &
         .collect()
 }
 
-fn realpath(system: &impl System, docroot: &[u8], rules: &Rules) -> Result<Resolution, Failure> {
+fn realpath(system: &impl System, docroot: &[u8], rules: &Rules) -> Result<(Resolution, Witness), Failure> {
     let mut walk = Walk::new(system, docroot);
     let result = walk.run();
     let Walk { at, links, open, of_docroot, .. } = walk;
@@ -442,7 +438,12 @@ impl<'s, S: System> Walk<'s, S> {
     }
 }
 
-fn readlink(system: &impl System, docroot: &[u8], start: &[u8], rules: &Rules) -> Result<Resolution, Failure> {
+fn readlink(
+    system: &impl System,
+    docroot: &[u8],
+    start: &[u8],
+    rules: &Rules,
+) -> Result<(Resolution, Witness), Failure> {
     match first_link(system, docroot, start)? {
         Ok(FirstLink { link, target, text, behind }) => {
             let mut resolved = target.clone();
@@ -556,7 +557,7 @@ fn finish(
     met: &[Met],
     release: Option<&[u8]>,
     rules: &Rules,
-) -> Result<Resolution, Failure> {
+) -> Result<(Resolution, Witness), Failure> {
     // Read before the directory is looked at: whatever takes its place later is stamped later than this.
     let now = system.file_clock();
     let status = match with_terminated(docroot, |path| system.status(path))? {
@@ -581,7 +582,7 @@ fn finish(
         Some(releases) => releases.release_of(docroot).filter(|_| !met.is_empty()).map(last),
         None => release,
     };
-    Resolution::new(docroot, release, met, witness)
+    Ok((Resolution::new(docroot, release, met)?, witness))
 }
 
 /// Makes a system call with a path; the empty path is the root. Without memory from the heap, because thousands of

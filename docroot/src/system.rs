@@ -67,8 +67,15 @@ pub struct Moment(u64);
 
 impl Moment {
     /// The moment `nanoseconds` after the clock's start.
+    #[inline]
     pub const fn from_nanoseconds(nanoseconds: u64) -> Self {
         Self(nanoseconds)
+    }
+
+    /// How many nanoseconds after the clock's start it is.
+    #[inline]
+    pub const fn nanoseconds(self) -> u64 {
+        self.0
     }
 
     /// How long `earlier` is ago; `None` if it lies ahead, which happens when a clock was set back or when another

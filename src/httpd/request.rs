@@ -9,7 +9,9 @@ use std::ptr;
 use apache_sys as sys;
 
 use super::{Pool, Server, Text, own_config, set_own_config};
-use crate::pin::Tree;
+use docroot::Resolution;
+
+use crate::pin::{Hold, Tree};
 
 /// A request: from the network, a subrequest, or an internal redirect.
 #[derive(Clone, Copy)]
@@ -45,20 +47,23 @@ impl<'r> Request<'r> {
         (!parent.is_null()).then_some(Self { raw: parent, life: PhantomData })
     }
 
-    /// Whether it came from the network.
+    /// Whether it came from the network and holds on to nothing yet.
     #[inline]
     pub fn is_first(self) -> bool {
-        // SAFETY: the request is live.
-        unsafe { (*self.raw).main.is_null() & (*self.raw).prev.is_null() }
+        // SAFETY: the request is live and has a configuration vector.
+        unsafe {
+            (*self.raw).main.is_null() & (*self.raw).prev.is_null() & own_config((*self.raw).request_config).is_null()
+        }
+    }
+
+    /// It, the request that it is a part or a continuation of, and so on up to the one that came from the network.
+    pub fn ancestors(self) -> impl Iterator<Item = Self> {
+        std::iter::successors(Some(self), |request| request.parent())
     }
 
     /// The request that came from the network.
     pub fn root(self) -> Self {
-        let mut root = self;
-        while let Some(parent) = root.parent() {
-            root = parent;
-        }
-        root
+        self.ancestors().last().unwrap_or(self)
     }
 
     /// What httpd core keeps of it: `ap_get_core_module_config`, which is an index into an array. Not by functions of
@@ -87,7 +92,7 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Whether `docroot` is what was last made its own docroot, by its address.
+    /// Whether `docroot` is what was last made its own docroot, by its address; null if none was.
     #[inline]
     pub fn has_own_document_root(self, docroot: *const c_char) -> bool {
         // SAFETY: core's configuration of a request is there as long as the request.
@@ -150,34 +155,19 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Whether httpd itself has mapped the URL of this request, which is no subrequest, by the docroot that it had then.
+    /// Whether httpd itself has mapped the URL of this request, by the docroot that the request had then, or nobody has.
+    ///
+    /// httpd notes that a file name is canonical when it has mapped a URL by a docroot. Another module that maps a URL
+    /// leaves null there (or, as mod_vhost_alias does, something else). A subrequest for a file is noted so too if the
+    /// request around it is; its file is next to that one's, or else its URL is empty.
     #[inline]
     pub fn is_mapped_by_httpd(self) -> bool {
-        // SAFETY: the request is live.
-        let is_subrequest = unsafe { !(*self.raw).main.is_null() };
-        !is_subrequest && self.is_canonical()
-    }
-
-    /// Whether httpd has made the file name canonical: it notes so what it has mapped by a docroot. Another module that
-    /// maps a URL leaves null there (or, as mod_vhost_alias does, something else). A subrequest may start out so too,
-    /// with the directory of the file of the request around it.
-    #[inline]
-    fn is_canonical(self) -> bool {
-        // SAFETY: the request is live.
-        unsafe { !(*self.raw).filename.is_null() && (*self.raw).canonical_filename == (*self.raw).filename }
-    }
-
-    /// Whether its file, in canonical form, is `directory` or lies in it.
-    pub fn is_canonical_below(self, directory: &[u8]) -> bool {
-        let length = directory.len();
-        // SAFETY: a canonical file is a C string. It is looked into only as far as it is equal to the directory, in
-        // which there is no NUL, and one byte further, which then is there.
-        self.is_canonical()
-            && unsafe {
-                let filename = (*self.raw).filename;
-                libc::strncmp(filename, directory.as_ptr().cast(), length) == 0
-                    && matches!(*filename.add(length) as u8, b'/' | 0)
-            }
+        // SAFETY: the request is live; its URL is null or a C string.
+        unsafe {
+            let (filename, uri) = ((*self.raw).filename, (*self.raw).uri);
+            let is_subrequest = !(*self.raw).main.is_null();
+            (*self.raw).canonical_filename == filename && (!is_subrequest || (!uri.is_null() && *uri != 0))
+        }
     }
 
     /// Whether its file is just `directory` with the path of its URL behind it.
@@ -242,20 +232,40 @@ impl<'r> Request<'r> {
         unsafe { sys::ap_rwrite(text.as_ptr().cast(), text.len().try_into().unwrap_or(0), self.raw) };
     }
 
-    /// The tree that the request belongs to, as far as it is known.
+    /// What the request holds on to, if that is known yet.
     #[inline]
-    pub fn tree(self) -> Option<&'r Tree<'r>> {
-        // SAFETY: a request has a configuration vector, and what it has in our place is what we put there: null, or a
-        // `Tree` in the pool of the root request.
-        unsafe { own_config((*self.raw).request_config).cast::<Tree<'r>>().as_ref() }
+    pub fn hold(self) -> Option<Hold<'r>> {
+        self.kept().map(Hold::Kept).or_else(|| {
+            // SAFETY: a request has a configuration vector, and what it has in our place is what `set_hold` put there,
+            // or null. What has no mark is a tree.
+            unsafe { own_config((*self.raw).request_config).cast::<Tree<'r>>().as_ref() }.map(Hold::Tree)
+        })
     }
 
-    /// Makes `tree` the tree that the request belongs to.
+    /// What the request holds on to, if that is kept by the process.
     #[inline]
-    pub fn set_tree(self, tree: &'r Tree<'r>) {
-        // SAFETY: a request has a configuration vector of its own; `tree` outlives the request.
+    pub fn kept(self) -> Option<&'r Resolution> {
+        // SAFETY: as above. What has the mark is a resolution.
         unsafe {
-            set_own_config((*self.raw).request_config, ptr::from_ref(tree).cast_mut().cast());
+            let held = own_config((*self.raw).request_config);
+            (held.addr() & KEPT != 0).then(|| &*held.byte_sub(KEPT).cast())
+        }
+    }
+
+    /// Makes the request hold on to this.
+    #[inline]
+    pub fn set_hold(self, hold: Hold<'r>) {
+        const { assert!(align_of::<Resolution>() > KEPT && align_of::<Tree<'_>>() > KEPT) };
+        // SAFETY: a request has a configuration vector of its own; what it holds outlives it. A resolution is larger
+        // than a byte.
+        unsafe {
+            let held = match hold {
+                Hold::Kept(resolution) => {
+                    ptr::from_ref(resolution).cast_mut().cast::<std::ffi::c_void>().byte_add(KEPT)
+                }
+                Hold::Tree(tree) => ptr::from_ref(tree).cast_mut().cast(),
+            };
+            set_own_config((*self.raw).request_config, held);
         }
     }
 
@@ -278,6 +288,10 @@ impl<'r> Request<'r> {
         }
     }
 }
+
+/// Marks, as the lowest bit of its address, that what a request holds is kept by the process. (Most are; nothing, which
+/// is null, has no mark and needs no second look.)
+const KEPT: usize = 1;
 
 /// What a tree keeps, in the pool of its root request.
 struct Kept<T> {

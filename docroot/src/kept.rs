@@ -1,0 +1,169 @@
+//! Resolutions that are kept for as long as there is a cache.
+//!
+//! Owns: where they are, and under which number each can be had. Must not: know which of them is served; that is
+//! `cache.rs`.
+//!
+//! A request that refers to what is never thrown away needs no lock, no copy and no count, and nothing must be done when
+//! it ends. The price is the memory of each release that a docroot has led to since the server was last started or
+//! reloaded, a few hundred bytes. It is bounded, and a docroot that is flipped back and forth takes no more of it: what
+//! is equal is kept once.
+
+use std::num::NonZeroU16;
+use std::sync::atomic::AtomicU16;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
+
+use crate::resolve::Resolution;
+
+/// How many resolutions a block has room for, and how many blocks there may be: each is found by one byte of a number.
+/// A block stays where it is, so that readers need no lock.
+const BLOCK: usize = 256;
+
+/// The number of a resolution that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Id(NonZeroU16);
+
+impl Id {
+    pub(crate) fn get(self) -> u16 {
+        self.0.get()
+    }
+}
+
+/// In which block, and where in it, a number is.
+#[inline]
+fn place(number: u16) -> [usize; 2] {
+    let [place, block] = number.to_le_bytes().map(usize::from);
+    [block, place]
+}
+
+/// The resolutions that are kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    blocks: [OnceLock<Box<[OnceLock<Entry>; BLOCK]>>; BLOCK],
+    /// How many numbers were given out.
+    len: AtomicU16,
+}
+
+#[derive(Debug)]
+struct Entry {
+    resolution: Arc<Resolution>,
+    /// The one of the same docroot that was kept before.
+    before: Option<Id>,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { blocks: [const { OnceLock::new() }; BLOCK], len: AtomicU16::default() }
+    }
+}
+
+impl Kept {
+    /// The resolution of this number, if it is one's: zero never is.
+    #[inline]
+    pub(crate) fn get(&self, number: u16) -> Option<&Resolution> {
+        self.entry(number).map(|entry| &*entry.resolution)
+    }
+
+    #[inline]
+    fn entry(&self, number: u16) -> Option<&Entry> {
+        let [block, place] = place(number);
+        self.blocks[block].get()?[place].get()
+    }
+
+    /// Keeps a resolution of the docroot whose last one was `newest`, if there is room. Returns the one that is equal to
+    /// it if that is kept already.
+    pub(crate) fn keep(&self, resolution: Resolution, newest: &mut Option<Id>) -> (Arc<Resolution>, Option<Id>) {
+        let mut next = *newest;
+        while let Some((id, entry)) = next.and_then(|id| Some((id, self.entry(id.get())?))) {
+            if *entry.resolution == resolution {
+                return (Arc::clone(&entry.resolution), Some(id));
+            }
+            next = entry.before;
+        }
+        let resolution = Arc::new(resolution);
+        let id = self.free();
+        if let Some(id) = id {
+            let [block, place] = place(id.get());
+            let block = self.blocks[block].get_or_init(|| Box::new([const { OnceLock::new() }; BLOCK]));
+            // A number is given out once, so nobody has put anything there.
+            block[place].get_or_init(|| Entry { resolution: Arc::clone(&resolution), before: *newest });
+            *newest = Some(id);
+        }
+        (resolution, id)
+    }
+
+    /// A number that was not given out yet, if there is one: sixty-five thousand are enough for ten thousand docroots.
+    fn free(&self) -> Option<Id> {
+        let last = self.len.fetch_update(Relaxed, Relaxed, |len| len.checked_add(1)).ok()?;
+        NonZeroU16::new(last + 1).map(Id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CStr;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::resolve::{Rules, resolve};
+    use crate::sys::Os;
+
+    /// Resolutions of links to this many releases.
+    fn resolutions<const N: usize>() -> [Resolution; N] {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::array::from_fn(|number| {
+            let at = |name: &str| directory.path().join(format!("{name}{number}"));
+            std::fs::create_dir(at("release-")).expect("a release");
+            symlink(at("release-"), at("current-")).expect("a link");
+            let path = [at("current-").as_os_str().as_encoded_bytes(), b"\0"].concat();
+            let path = CStr::from_bytes_with_nul(&path).expect("a path");
+            resolve(&Os, path, &Rules::default()).expect("a resolution").0
+        })
+    }
+
+    #[test]
+    fn what_is_equal_is_kept_once() {
+        let (kept, [one, two]) = (Kept::default(), resolutions());
+        let mut newest = None;
+        let (_, first) = kept.keep(one.clone(), &mut newest);
+        let (_, second) = kept.keep(two.clone(), &mut newest);
+        assert_ne!(first, second);
+        for _ in 0..1000 {
+            assert_eq!(kept.keep(one.clone(), &mut newest).1, first);
+            assert_eq!(kept.keep(two.clone(), &mut newest).1, second);
+        }
+        assert_eq!(kept.len.load(Relaxed), 2);
+        assert_eq!(kept.get(first.unwrap().get()), Some(&one));
+        assert_eq!(kept.get(second.unwrap().get()), Some(&two));
+    }
+
+    #[test]
+    fn docroots_do_not_find_what_is_not_theirs() {
+        let (kept, [one]) = (Kept::default(), resolutions());
+        let (mut newest, mut of_other) = (None, None);
+        assert_ne!(kept.keep(one.clone(), &mut newest).1, kept.keep(one, &mut of_other).1);
+    }
+
+    #[test]
+    fn no_number_leads_to_what_is_not_kept() {
+        let (kept, [one]) = (Kept::default(), resolutions());
+        let (_, id) = kept.keep(one, &mut None);
+        let id = id.unwrap().get();
+        assert!((0..=u16::MAX).all(|number| kept.get(number).is_some() == (number == id)));
+    }
+
+    #[test]
+    fn what_comes_when_all_numbers_are_given_out_is_not_kept() {
+        let (kept, [one, two, three]) = (Kept::default(), resolutions());
+        kept.len.store(u16::MAX - 1, Relaxed);
+        let mut newest = None;
+        let (_, last) = kept.keep(one.clone(), &mut newest);
+        assert_eq!(last.map(Id::get), Some(u16::MAX));
+        for more in [two, three] {
+            let (resolution, id) = kept.keep(more.clone(), &mut newest);
+            assert_eq!((&*resolution, id), (&more, None));
+        }
+        assert_eq!(kept.get(u16::MAX), Some(&one));
+        assert_eq!(kept.keep(one, &mut newest).1, last, "what was kept is still found");
+    }
+}
