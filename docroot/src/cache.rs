@@ -208,45 +208,52 @@ pub struct Docroot {
     known: RwLock<Known>,
 }
 
+/// There may be thousands of these, nearly all of which never fail, so that it is small.
 #[derive(Debug, Default)]
 struct Known {
-    /// When the last look began that walked the whole way.
-    walked: Option<Moment>,
-    /// What requests get.
-    serving: Answer,
+    /// How often the whole way was walked.
+    walks: u64,
+    /// When the last look began that walked it, if there was one.
+    walked: Moment,
     /// What the last walk that came through led to.
     good: Option<Good>,
     /// What tells whether that still holds.
     witness: Witness,
-    /// The last one of this docroot that was kept.
-    newest: Option<Id>,
-    /// Whether the last walk failed.
-    failing: bool,
-    /// Whether the present failure was reported, so that its end must be.
-    reported: bool,
-    walks: u64,
-    failures: u64,
-    /// Causes reported lately, and when. On the heap, because most docroots never fail.
-    causes: Vec<(Failure, Moment)>,
+    /// What is to be remembered of failures, if there ever was one.
+    trouble: Option<Box<Trouble>>,
 }
 
 /// Where a docroot leads, or led before the present failure.
 #[derive(Clone, Debug)]
 struct Good {
     resolution: Arc<Resolution>,
-    /// Under which number it is kept.
-    id: Option<Id>,
     /// When a walk first led there.
     since: Moment,
+    /// Under which number it is kept.
+    id: Option<Id>,
+    /// The last one of this docroot that was kept.
+    newest: Option<Id>,
+}
+
+/// The failures of a docroot.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// What requests get instead, if the last walk failed.
+    serving: Option<Answer>,
+    /// Whether the present failure was reported, so that its end must be.
+    reported: bool,
+    /// How many walks failed.
+    failures: u64,
+    /// Causes reported lately, and when.
+    causes: Vec<(Failure, Moment)>,
 }
 
 /// What a request gets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub enum Answer {
     /// The docroot leads there.
     Resolved(Arc<Resolution>),
     /// It could not be resolved and is to be left as configured.
-    #[default]
     AsConfigured,
     /// It leads out of the releases, or nowhere while it may lead into releases only. Nothing that lies under it may be
     /// served: left as configured, it would be followed again, and whoever moves the link could be faster.
@@ -350,10 +357,10 @@ impl Docroot {
     pub fn record(&self) -> Record {
         let known = self.known.read();
         Record {
-            serving: known.walked.map(|_| known.serving.clone()),
+            serving: known.walked().map(|_| known.answer().answer),
             since: known.good.as_ref().map(|good| good.since),
             walks: known.walks,
-            failures: known.failures,
+            failures: known.trouble.as_ref().map_or(0, |trouble| trouble.failures),
         }
     }
 
@@ -386,8 +393,8 @@ impl Docroot {
             if self.looked(&known).is_some_and(|looked| now.is_within(looked, every)) {
                 return known.answer();
             }
-            let due = !known.walked.is_some_and(|walked| now.is_within(walked, WALK_EVERY));
-            if due || known.failing { None } else { known.good.clone().zip(Some(known.witness)) }
+            let due = !known.walked().is_some_and(|walked| now.is_within(walked, WALK_EVERY));
+            if due || known.instead().is_some() { None } else { known.good.clone().zip(Some(known.witness.clone())) }
         };
         if let Some((Good { resolution, id, .. }, witness)) = candidate
             && witness.vouches(&resolution, &self.path, system)
@@ -402,7 +409,7 @@ impl Docroot {
 
     /// When the last look began. `_known` is there to show that nobody is just noting a new one.
     fn looked(&self, known: &Known) -> Option<Moment> {
-        known.walked.map(|_| Moment::from_nanoseconds(self.looked.load(Relaxed)))
+        known.walked().map(|_| Moment::from_nanoseconds(self.looked.load(Relaxed)))
     }
 
     /// Lets requests have what is `known` now, from a look that began at `looked`.
@@ -416,7 +423,7 @@ impl Docroot {
         let known = self.known.write();
         // Another thread may have seen a flip since, or a failure; what it saw says nothing about `now`.
         let holds = known.good.as_ref().is_some_and(|good| Arc::ptr_eq(&good.resolution, resolution));
-        if holds && !known.failing {
+        if holds && known.instead().is_none() {
             self.publish(&known, self.looked(&known).map_or(now, |looked| looked.max(now)));
         }
     }
@@ -458,27 +465,29 @@ impl Docroot {
         }
         let before = known.good.as_ref().map(|good| Arc::clone(&good.resolution));
         let leads_elsewhere = !before.as_ref().is_some_and(|before| **before == resolution);
-        let good = match &known.good {
-            Some(good) if !leads_elsewhere => good.clone(),
-            _ => self.good(resolution, &mut known.newest, now),
-        };
-        let resolution = Arc::clone(&good.resolution);
-        known.serving = Answer::Resolved(Arc::clone(&resolution));
-        known.good = Some(good);
+        if leads_elsewhere {
+            known.good = Some(self.good(resolution, known.good.as_ref().and_then(|good| good.newest), now));
+        }
         known.witness = witness;
-        known.note_walk(now, false);
-        let recovered = std::mem::take(&mut known.reported);
+        known.note_walk(now);
+        let recovered = known.trouble.as_mut().is_some_and(|trouble| {
+            trouble.serving = None;
+            std::mem::take(&mut trouble.reported)
+        });
         self.publish(&known, now);
-        let before = before.filter(|_| leads_elsewhere);
-        let news = News::Resolved { now: resolution, before, recovered };
-        Look { news: Some(Box::new(news)), ..known.answer() }
+        let look = known.answer();
+        let news = look.answer.resolved().map(|resolution| {
+            let before = before.filter(|_| leads_elsewhere);
+            Box::new(News::Resolved { now: Arc::clone(resolution), before, recovered })
+        });
+        Look { news, ..look }
     }
 
     /// What a walk that began at `now` led to first.
-    fn good(&self, resolution: Resolution, newest: &mut Option<Id>, now: Moment) -> Good {
+    fn good(&self, resolution: Resolution, mut newest: Option<Id>, now: Moment) -> Good {
         let (resolution, id) =
-            if self.keeps { self.kept.keep(resolution, newest) } else { (Arc::new(resolution), None) };
-        Good { resolution, id, since: now }
+            if self.keeps { self.kept.keep(resolution, &mut newest) } else { (Arc::new(resolution), None) };
+        Good { resolution, since: now, id, newest }
     }
 
     fn fail(&self, failure: Failure, serving: Answer, now: Moment) -> Look {
@@ -486,10 +495,12 @@ impl Docroot {
         if self.is_newer(&known, now) {
             return Look { answer: serving, id: None, news: None };
         }
-        known.serving = serving.clone();
-        known.note_walk(now, true);
-        let report = known.is_worth_reporting(&failure, now);
-        known.reported |= report;
+        known.note_walk(now);
+        let trouble = known.trouble.get_or_insert_default();
+        trouble.serving = Some(serving.clone());
+        trouble.failures += 1;
+        let report = trouble.is_worth_reporting(&failure, now);
+        trouble.reported |= report;
         self.publish(&known, now);
         Look { news: Some(Box::new(News::Failed { failure, serving, report })), ..known.answer() }
     }
@@ -506,18 +517,34 @@ impl Docroot {
 impl Known {
     /// What requests get.
     fn answer(&self) -> Look {
+        let good = self.good.as_ref();
+        let answer = match (self.instead(), good) {
+            (Some(instead), _) => instead.clone(),
+            (None, Some(good)) => Answer::Resolved(Arc::clone(&good.resolution)),
+            (None, None) => Answer::AsConfigured,
+        };
         // What is served is what was good last, if it is a resolution at all.
-        let id = self.serving.resolved().and(self.good.as_ref()).and_then(|good| good.id);
-        Look { answer: self.serving.clone(), id, news: None }
+        let id = answer.resolved().and(good).and_then(|good| good.id);
+        Look { answer, id, news: None }
     }
 
-    fn note_walk(&mut self, now: Moment, failed: bool) {
-        self.walked = Some(now);
-        self.failing = failed;
+    /// What requests get instead of what is there, because the last walk failed.
+    fn instead(&self) -> Option<&Answer> {
+        self.trouble.as_ref()?.serving.as_ref()
+    }
+
+    /// When the last look began that walked the whole way.
+    fn walked(&self) -> Option<Moment> {
+        (self.walks != 0).then_some(self.walked)
+    }
+
+    fn note_walk(&mut self, now: Moment) {
+        self.walked = now;
         self.walks += 1;
-        self.failures += u64::from(failed);
     }
+}
 
+impl Trouble {
     fn is_worth_reporting(&mut self, failure: &Failure, now: Moment) -> bool {
         if let Some((_, reported)) = self.causes.iter_mut().find(|(cause, _)| cause == failure) {
             let due = !now.is_within(*reported, REMIND_EVERY);

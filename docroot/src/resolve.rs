@@ -7,6 +7,7 @@
 //! comes out was true of each link at the moment it was read.
 
 use std::ffi::{CStr, CString};
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -73,9 +74,9 @@ pub struct Resolution {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Shape {
     /// The length of the resolved docroot, without its NUL.
-    docroot: u32,
+    docroot: u16,
     /// The length of the name of the release, with its NUL; zero where there is none.
-    release: u32,
+    release: u16,
     /// How many bytes it is in all; none if there are no links.
     trail: u32,
 }
@@ -152,15 +153,16 @@ fn strings(bytes: Option<&[u8]>) -> impl Iterator<Item = &CStr> {
 }
 
 /// What can tell that a walk would still lead where it led, as a rule with one system call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Witness {
     /// The text of the only link, whose path is so long: exact, whatever the directories behind it do.
     Text(u32),
     /// The texts of all links: as exact, and a few system calls for the rare chain that ends outside of what an earlier
     /// link leads to, where a flip of that link need not change where the docroot ends.
     Texts,
-    /// The directory that all the links lead to. Flips of any of them show, because `stat(2)` follows them all.
-    Directory(FileId),
+    /// The directory that all the links lead to. Flips of any of them show, because `stat(2)` follows them all. Elsewhere,
+    /// because most docroots have one link, and to read it takes less.
+    Directory(Arc<FileId>),
     /// Nothing: the directory changed in the present step of the file clock, so another one that takes its inode
     /// number in this step would look the same.
     #[default]
@@ -170,14 +172,15 @@ pub(crate) enum Witness {
 impl Resolution {
     fn new(docroot: &[u8], release: Option<&[u8]>, met: &[Met]) -> Result<Self, Failure> {
         let mut strings = Vec::new();
-        // Returns the length, which fits: a path is much shorter than what a `u32` can count.
         let mut append = |string: &CStr| {
             strings.extend_from_slice(string.to_bytes_with_nul());
-            string.to_bytes_with_nul().len() as u32
+            string.count_bytes()
         };
-        let mut shape = Shape { docroot: append(&terminated(docroot)?) - 1, ..Shape::default() };
+        // Paths that lead to something are much shorter than what is counted here.
+        let counted = |length| u16::try_from(length).map_err(|_| Failure::new(docroot, Errno(libc::ENAMETOOLONG)));
+        let mut shape = Shape { docroot: counted(append(&terminated(docroot)?))?, ..Shape::default() };
         if let Some(release) = release {
-            shape.release = append(&c_string(release)?);
+            shape.release = counted(append(&c_string(release)?) + 1)?;
         }
         for met in met {
             append(&terminated(&met.link)?);
@@ -257,17 +260,17 @@ impl Witness {
     /// Whether a walk of `docroot` would surely lead to `resolution` now, as the walk did that it is the witness of. As
     /// a rule one system call, and no allocation.
     pub(crate) fn vouches(&self, resolution: &Resolution, docroot: &CStr, system: &impl System) -> bool {
-        match *self {
+        match self {
             // Without counting the lengths of strings, because with no window it is done for each request.
             Self::Text(length) => {
                 let Resolution { strings, shape } = resolution;
-                let path = strings.get(shape.links_begin()..).and_then(|links| links.get(..=length as usize));
+                let path = strings.get(shape.links_begin()..).and_then(|links| links.get(..=*length as usize));
                 let path = path.and_then(|path| CStr::from_bytes_with_nul(path).ok());
                 let text = strings.get(shape.end()..strings.len() - 1);
                 path.zip(text).is_some_and(|(path, text)| system.has_text(path, text))
             }
             Self::Texts => resolution.each_link().all(|link| system.has_text(link.path, link.text.to_bytes())),
-            Self::Directory(id) => system.status(docroot).is_ok_and(|status| status.is_directory && status.id == id),
+            Self::Directory(id) => system.status(docroot).is_ok_and(|status| status.is_directory && status.id == **id),
             Self::None => false,
         }
     }
@@ -574,7 +577,7 @@ fn finish(
     } else if ends_outside {
         Witness::Texts
     } else if status.id.changed < now {
-        Witness::Directory(status.id)
+        Witness::Directory(Arc::new(status.id))
     } else {
         Witness::None
     };

@@ -62,7 +62,7 @@ pub struct Timestamp {
 }
 
 /// A point in time, in nanoseconds since some start; only the distance between two of them means something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(u64);
 
 impl Moment {
