@@ -5,11 +5,6 @@
 
 #![no_main]
 
-#[path = "../../docroot/tests/model/bytes.rs"]
-#[allow(dead_code, reason = "shared with the other targets")]
-mod bytes;
-#[path = "../../docroot/tests/model/directives.rs"]
-#[allow(dead_code, reason = "shared with the other targets")]
-mod directives;
+use docroot_fuzz::directives;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| directives::check(data));

@@ -5,23 +5,6 @@
 
 #![no_main]
 
-#[path = "../../docroot/tests/model/bytes.rs"]
-#[allow(dead_code, reason = "shared with the other targets")]
-mod bytes;
-#[path = "../../docroot/tests/model/files.rs"]
-#[allow(dead_code, reason = "shared with the other targets")]
-mod files;
-#[path = "../../docroot/tests/model/generate.rs"]
-#[allow(dead_code, reason = "shared with the other targets")]
-mod generate;
-#[path = "../../docroot/tests/model/pattern.rs"]
-#[allow(dead_code, reason = "shared with the other targets")]
-mod pattern;
-#[path = "../../docroot/tests/model/reroot.rs"]
-#[allow(dead_code, reason = "shared with the other targets")]
-mod reroot;
-#[path = "../../docroot/tests/model/resolution.rs"]
-#[allow(dead_code, reason = "shared with the other targets")]
-mod resolution;
+use docroot_fuzz::reroot;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| reroot::check(data));

@@ -377,10 +377,12 @@ pub enum Compared {
 }
 
 /// The same tree on disk, and what the operating system says of the docroot and of the links.
-pub fn check_on_disk(data: &[u8], root: &std::path::Path) -> Compared {
+pub fn check_on_disk(data: &[u8]) -> Compared {
     let mut bytes = Bytes::new(data);
     let files = generate::files(&mut bytes);
     let path = generate::docroot(&mut bytes, &files);
+    let dir = tempfile::tempdir().expect("a directory");
+    let root = dir.path().canonicalize().expect("its path");
     let place = root.as_os_str().as_bytes();
     if !copy(&files, ROOT, place) {
         return Compared::Nothing;
