@@ -49,6 +49,12 @@ impl Mpm {
         }
     }
 
+    /// One child where one can serve all connections, so that each run loads the same process.
+    #[must_use]
+    pub fn fewest_children(self) -> usize {
+        if self.is_threaded() { 1 } else { self.usual_children().start }
+    }
+
     /// The configuration lines for this MPM: exactly `children.start` children while nothing restarts.
     #[must_use]
     pub fn directives(self, children: Children) -> String {

@@ -73,7 +73,7 @@ impl Raw {
 
     /// Sends a GET of `path` from `host` that leaves the connection open.
     pub fn send_get(&mut self, host: &str, path: &str) {
-        self.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        self.send(get_request(host, path));
     }
 
     /// Receives so many bytes, wherever they end.
@@ -148,6 +148,12 @@ impl Raw {
         }
         Ok(head)
     }
+}
+
+/// A GET of `path` from `host` that leaves the connection open.
+#[must_use]
+pub fn get_request(host: &str, path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")
 }
 
 fn without_date(head: &str) -> String {

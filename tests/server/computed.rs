@@ -4,19 +4,17 @@
 //! Must not: test what `Host` headers do without computed docroots (see `hosts`).
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::thread;
 use std::time::Duration;
 
 use harness::error_log::{lines_of, pid};
-use harness::process::private_memory;
-use harness::raw::{Raw, ask};
+use harness::raw::ask;
 use harness::release::{PHP_TOKENS, SSI_TOKENS};
-use harness::{Config, FlipMode, Flipper, Httpd, Load, Mpm, Page, Site, flipper, on_each_mpm, page};
+use harness::{
+    Config, FlipMode, Flipper, Httpd, Load, Memory, Mpm, Page, Site, flipper, host_names, on_each_mpm, page,
+};
 
 use crate::hosts::DISTINCT;
-use crate::memory::children;
 
 /// The host that a [`Load`] asks: the address is its name.
 const HOST: &str = "127.0.0.1";
@@ -246,37 +244,9 @@ fn refused_hosts(mpm: Mpm) {
 
 on_each_mpm!(refused, refused_hosts);
 
-const CONNECTIONS: usize = 4;
-const PIPELINED: usize = 50;
-
-/// Sends that many distinct host names that lead nowhere, over a few connections.
-fn send_names(httpd: &Httpd, prefix: &str, count: usize) {
-    thread::scope(|scope| {
-        for connection in 0..CONNECTIONS {
-            scope.spawn(move || {
-                let own: Vec<usize> = (0..count).filter(|number| number % CONNECTIONS == connection).collect();
-                let mut raw = Raw::connect(httpd.port());
-                for batch in own.chunks(PIPELINED) {
-                    let mut requests = String::new();
-                    for number in batch {
-                        let padding = "x".repeat(number % 50);
-                        write!(requests, "GET /absent.html HTTP/1.1\r\nHost: {prefix}-{padding}-{number}.test\r\n\r\n")
-                            .expect("a String takes all");
-                    }
-                    raw.send(&requests);
-                    for _ in batch {
-                        let response = raw.receive();
-                        assert_eq!(response.status(), 404, "{response:?}");
-                    }
-                }
-            });
-        }
-    });
-}
-
 fn names_that_lead_nowhere(mpm: Mpm) {
-    const GROWTH: u64 = 2 * 1024 * 1024;
     let site = three_hosts();
+    let children = mpm.fewest_children();
     let config = Config::new(
         r#"
         UseCanonicalName Off
@@ -287,19 +257,21 @@ fn names_that_lead_nowhere(mpm: Mpm) {
         "#,
     )
     .modules(&["include", "vhost_alias"])
-    .children(children(mpm), 16);
+    .children(children, 16);
     let httpd = Httpd::start(&site, mpm, &config);
-    let memory = || httpd.all_children(children(mpm)).into_iter().map(|pid| (pid, private_memory(pid).unwrap_or(0)));
-    send_names(&httpd, "warm-up", 20_000);
-    let before: Vec<(u32, u64)> = memory().collect();
+    let send_names = |prefix: &str, count| {
+        let name = |number| format!("{prefix}-{}-{number}.test", "x".repeat(number % 50));
+        host_names::ask_each(httpd.port(), "/absent.html", count, name, |response| {
+            assert_eq!(response.status(), 404, "{response:?}");
+        });
+    };
+    send_names("warm-up", 20_000);
+    let before = Memory::of_children(&httpd, children);
     let log_before = httpd.error_log().lines().count();
-    send_names(&httpd, "name", DISTINCT);
-    let after: Vec<(u32, u64)> = memory().collect();
+    send_names("name", DISTINCT);
+    let after = Memory::of_children(&httpd, children);
     println!("{DISTINCT} names: {before:?} to {after:?}");
-    for ((pid, before), (after_pid, after)) in before.iter().zip(&after) {
-        assert_eq!(pid, after_pid, "the children are the same");
-        assert!(after.saturating_sub(*before) < GROWTH, "child {pid} grew from {before} to {after}");
-    }
+    after.assert_flat_since(&before);
     let lines = httpd.error_log().lines().count() - log_before;
     assert!(lines < 20, "{lines} log lines for {DISTINCT} names:\n{}", httpd.error_log());
     let response = ask(httpd.port(), "GET", "a", "/show.shtml");

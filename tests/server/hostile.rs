@@ -7,13 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use harness::flipper::is_fresh;
-use harness::process::{open_files, private_memory};
-use harness::raw::Raw;
+use harness::process::open_files;
+use harness::raw::{Raw, get_request};
 use harness::{
-    Config, FlipMode, Flipper, Httpd, Load, Mpm, Page, Site, Verdict, flipper, on_each_mpm, page, readiness,
+    Config, FlipMode, Flipper, Httpd, Load, Memory, Mpm, Page, Site, Verdict, flipper, on_each_mpm, page, readiness,
 };
 
-use crate::memory::children;
 use crate::ssi;
 
 /// What stands in every file that no request may reach.
@@ -427,7 +426,7 @@ fn as_without_the_module(mpm: Mpm) {
 const PIPELINED: usize = 20;
 
 fn request(page: &Page) -> String {
-    format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", page.path)
+    get_request("localhost", &page.path)
 }
 
 /// Pipelines whose first header is cut in two by a flip: what was complete before it is of the old release, and all
@@ -511,10 +510,9 @@ fn flips_all_the_time(mpm: Mpm) {
 
 /// Clients that hang up in the middle of a header, of a body, of a response, of a pipeline.
 fn cut_connections(mpm: Mpm) {
-    const GROWTH: u64 = 2 * 1024 * 1024;
     const CUTS: usize = 300;
     let site = ssi::small_site();
-    let count = children(mpm);
+    let count = mpm.fewest_children();
     let httpd = Httpd::start(&site, mpm, &ssi::config("current").children(count, 16));
     httpd.expect_error("AH00161");
     let flipper = Flipper::start(&site, FlipMode::Rename);
@@ -534,16 +532,16 @@ fn cut_connections(mpm: Mpm) {
         }
         cuts += 1;
     };
-    let usage = || -> Vec<(u32, usize, u64)> {
-        let children = httpd.all_children(count).into_iter();
-        children.map(|pid| (pid, open_files(pid).unwrap_or(0), private_memory(pid).unwrap_or(0))).collect()
+    let usage = || -> (Memory, Vec<(u32, usize)>) {
+        let memory = Memory::of_children(&httpd, count);
+        (memory, httpd.all_children(count).into_iter().map(|pid| (pid, open_files(pid).unwrap_or(0))).collect())
     };
     // Everything has been in use once.
     let load = Load::new(&ssi::small_pages()).lasts(Duration::from_millis(700));
     load.run_while(&httpd.url(""), &flipper, |_, requests| (0..4).for_each(|kind| cut(kind + requests as usize)))
         .assert_whole_and_fresh();
     assert!(readiness::becomes_true(Duration::from_secs(20), || is_idle(&httpd, count)), "the children are not idle");
-    let before = usage();
+    let (memory_before, files_before) = usage();
     let mut next = 0;
     let tally = load.run_until(&httpd.url(""), &flipper, |_, _| {
         for _ in 0..if next < CUTS { 10 } else { 0 } {
@@ -554,13 +552,12 @@ fn cut_connections(mpm: Mpm) {
     });
     tally.assert_whole_and_fresh();
     assert!(readiness::becomes_true(Duration::from_secs(20), || is_idle(&httpd, count)), "the children are not idle");
-    let after = usage();
-    println!("{cuts} connections cut; process, descriptors, memory: {before:?} to {after:?}");
+    let (memory, files) = usage();
+    println!("{cuts} connections cut; {memory_before:?} to {memory:?}, descriptors {files_before:?} to {files:?}");
     assert!(next >= CUTS, "only {next} connections were cut");
-    for ((pid, files, memory), (after_pid, files_after, memory_after)) in before.iter().zip(&after) {
-        assert_eq!(pid, after_pid, "the children are the same");
-        assert!(files_after <= files, "child {pid} has {files_after} descriptors, not {files}");
-        assert!(memory_after.saturating_sub(*memory) < GROWTH, "child {pid} grew from {memory} to {memory_after}");
+    memory.assert_flat_since(&memory_before);
+    for ((_, before), (pid, after)) in files_before.iter().zip(&files) {
+        assert!(after <= before, "child {pid} has {after} descriptors, not {before}");
     }
 }
 

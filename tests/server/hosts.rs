@@ -2,15 +2,11 @@
 //!
 //! Owns: the choice between docroots. Must not: test names that httpd itself maps to directories.
 
-use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 
-use harness::process::private_memory;
 use harness::raw::{Raw, RawResponse};
-use harness::{Config, Httpd, Mpm, Site, on_each_mpm, page};
-
-use crate::memory::children;
+use harness::{Config, Httpd, Memory, Mpm, Site, host_names, on_each_mpm, page};
 
 /// Four virtual hosts: two names at one address, and the first of the names at another port and another address.
 const HOSTS: &str = r#"
@@ -126,50 +122,26 @@ fn docroots_are_never_exchanged(mpm: Mpm) {
     });
 }
 
-const CONNECTIONS: usize = 4;
-const PIPELINED: usize = 50;
-
 /// How many names are more than any table should hold.
 pub const DISTINCT: usize = 100_000;
 
-/// Sends that many distinct host names over a few connections, and checks that the default host answers them all.
-fn send_names(httpd: &Httpd, prefix: &str, count: usize) {
-    thread::scope(|scope| {
-        for connection in 0..CONNECTIONS {
-            scope.spawn(move || {
-                let mut raw = Raw::connect(httpd.port());
-                let own: Vec<usize> = (0..count).filter(|number| number % CONNECTIONS == connection).collect();
-                for batch in own.chunks(PIPELINED) {
-                    let mut requests = String::new();
-                    for number in batch {
-                        write!(requests, "GET /page.html HTTP/1.1\r\nHost: {prefix}-{number}.test\r\n\r\n")
-                            .expect("a String takes all");
-                    }
-                    raw.send(&requests);
-                    for _ in batch {
-                        let response = raw.receive();
-                        assert_eq!((response.status(), page::tokens(&response.body)), (200, vec![1]));
-                    }
-                }
-            });
-        }
-    });
-}
-
 fn names_take_no_memory(mpm: Mpm) {
-    const GROWTH: u64 = 2 * 1024 * 1024;
     let site = site();
-    let httpd = Httpd::start(&site, mpm, &config().children(children(mpm), 16));
-    let memory = || httpd.all_children(children(mpm)).into_iter().map(|pid| (pid, private_memory(pid).unwrap_or(0)));
-    send_names(&httpd, "warm-up", 2_000);
-    let before: Vec<(u32, u64)> = memory().collect();
-    send_names(&httpd, "name", DISTINCT);
-    let after: Vec<(u32, u64)> = memory().collect();
+    let children = mpm.fewest_children();
+    let httpd = Httpd::start(&site, mpm, &config().children(children, 16));
+    // The default host answers them all.
+    let send_names = |prefix: &str, count| {
+        let name = |number| format!("{prefix}-{number}.test");
+        host_names::ask_each(httpd.port(), "/page.html", count, name, |response| {
+            assert_eq!((response.status(), page::tokens(&response.body)), (200, vec![1]));
+        });
+    };
+    send_names("warm-up", 2_000);
+    let before = Memory::of_children(&httpd, children);
+    send_names("name", DISTINCT);
+    let after = Memory::of_children(&httpd, children);
     println!("{DISTINCT} names: {before:?} to {after:?}");
-    for ((pid, before), (after_pid, after)) in before.iter().zip(&after) {
-        assert_eq!(pid, after_pid, "the children are the same");
-        assert!(after.saturating_sub(*before) < GROWTH, "child {pid} grew from {before} to {after}");
-    }
+    after.assert_flat_since(&before);
 }
 
 on_each_mpm!(forged_hosts, docroots_are_never_exchanged);

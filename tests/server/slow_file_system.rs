@@ -43,7 +43,7 @@ fn hangs(mpm: Mpm) {
         site.symlink(&format!("{place}/current"), site.release_directory(0));
     }
     let files = SlowFileSystem::at(&site, site.root().join("slow"));
-    let children = if mpm.is_threaded() { 1 } else { mpm.usual_children().start };
+    let children = mpm.fewest_children();
     let config = files.of(Config::new(TEXT).modules(&["status", "vhost_alias"]).more_ports(3).children(children, 16));
     let httpd = Httpd::start(&site, mpm, &config);
     httpd.expect_error("AH00161");
