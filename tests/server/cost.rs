@@ -2,6 +2,7 @@
 //!
 //! Owns: the budget that a change must not exceed. Must not: compare times; `make bench` does.
 
+use anyhow::Result;
 use harness::count::{Subject, has_tool, pages};
 use harness::{Config, Module, Site};
 
@@ -43,39 +44,34 @@ fn config(docroot: &str, directives: &str) -> Config {
     Config::new(&format!("DocumentRoot \"${{ROOT}}/{docroot}\"\n{directives}"))
 }
 
-#[test]
-fn instructions_in_the_window_stay_in_the_budget() {
+/// Asserts that what the module adds to the instructions of each `what` is within the budget.
+fn assert_in_budget(budget: f64, what: &str, modules: &[&str], instructions: impl Fn(Subject<'_>) -> Result<f64>) {
     if !has_tool("valgrind").expect("valgrind") {
         return;
     }
     let site = site();
     let count = |docroot: &str, directives: &str, module| {
-        let config = config(docroot, directives);
-        Subject { site: &site, config: &config, module }.instructions(&pages()).expect("a count")
+        let config = config(docroot, directives).modules(modules);
+        instructions(Subject { site: &site, config: &config, module }).expect("a count")
     };
     let alone = count("release", "", None);
     let with = count("current", WINDOW, Some(Module::release().expect("the module")));
-    println!("{alone:.1} instructions per request without the module, {with:.1} with it: {:.1} more", with - alone);
+    println!("{alone:.1} instructions per {what} without the module, {with:.1} with it: {:.1} more", with - alone);
     assert!(with > alone, "the module was not counted");
-    assert!(with - alone <= BUDGET, "{:.1} instructions more than without the module", with - alone);
+    assert!(with - alone <= budget, "{:.1} instructions more than without the module", with - alone);
+}
+
+#[test]
+fn instructions_in_the_window_stay_in_the_budget() {
+    assert_in_budget(BUDGET, "request", &[], |subject| subject.instructions(&pages()));
 }
 
 #[test]
 fn instructions_of_a_subrequest_stay_in_the_budget() {
-    if !has_tool("valgrind").expect("valgrind") {
-        return;
-    }
-    let site = site();
     let [few, many] = INCLUDING;
-    let count = |docroot: &str, directives: &str, module| {
-        let config = config(docroot, directives).modules(&["include"]);
-        Subject { site: &site, config: &config, module }.instructions_of_subrequest(few, many).expect("a count")
-    };
-    let alone = count("release", "", None);
-    let with = count("current", WINDOW, Some(Module::release().expect("the module")));
-    println!("{alone:.1} instructions per subrequest without the module, {with:.1} with it: {:.1} more", with - alone);
-    assert!(with > alone, "the module was not counted");
-    assert!(with - alone <= SUBREQUEST_BUDGET, "{:.1} instructions more than without the module", with - alone);
+    assert_in_budget(SUBREQUEST_BUDGET, "subrequest", &["include"], |subject| {
+        subject.instructions_of_subrequest(few, many)
+    });
 }
 
 #[test]
