@@ -3,30 +3,31 @@
 //! Owns: the life of one server. Must not: know what the test serves.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use crate::client::{Client, Protocol};
-use crate::config::{Config, Place};
+use crate::config::Config;
 use crate::error_log;
-use crate::installation::Installation;
 use crate::memcheck;
 use crate::module::Module;
 use crate::mpm::Mpm;
 use crate::process::{self, Process};
 use crate::readiness;
 use crate::site::Site;
+
+mod prepared;
+mod short_runs;
+
+use prepared::{Prepared, RunDirectory};
+
+pub use short_runs::Refusal;
 
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
 const RESTARTS_WITHIN: Duration = Duration::from_secs(20);
@@ -38,29 +39,14 @@ const PORT_ATTEMPTS: usize = 5;
 /// More than all workers of a usual httpd together.
 const CONNECTIONS_AT_MOST: usize = 40;
 
-static NEXT_RUN: AtomicUsize = AtomicUsize::new(0);
-
 /// A running private httpd.
 #[derive(Debug)]
 pub struct Httpd {
     process: Process,
     mpm: Mpm,
-    run: PathBuf,
+    run: RunDirectory,
     ports: Vec<u16>,
     expected: Mutex<Vec<String>>,
-}
-
-/// How httpd refused a configuration.
-#[derive(Debug)]
-pub struct Refusal {
-    /// The exit status of `httpd -t`.
-    pub test_status: Option<i32>,
-    /// What `httpd -t` printed.
-    pub test_output: String,
-    /// The exit status of a real start.
-    pub start_status: Option<i32>,
-    /// What the real start printed and logged.
-    pub start_output: String,
 }
 
 impl Httpd {
@@ -91,8 +77,7 @@ impl Httpd {
         let mut attempt = 1;
         loop {
             let prepared = Prepared::new(site, mpm, config, module)?;
-            let process = Process::start(&prepared.command(&["-DFOREGROUND"])?, &prepared.run.join("output"))
-                .context("cannot run httpd")?;
+            let process = prepared.start().context("cannot run httpd")?;
             let server = Self {
                 process,
                 mpm,
@@ -115,70 +100,11 @@ impl Httpd {
         }
     }
 
-    /// Asserts that httpd refuses this configuration, both at `-t` and at a real start.
-    ///
-    /// # Panics
-    /// If it accepts it.
-    #[must_use]
-    pub fn config_error(site: &Site, mpm: Mpm, config: &Config) -> Refusal {
-        let module = Module::release().expect("the module");
-        let prepared = Prepared::new(site, mpm, config, Some(module)).expect("a configuration");
-        let test = prepared.command(&["-t"]).expect("httpd").output().expect("running httpd -t");
-        let output = prepared.run.join("output");
-        let command = prepared.command(&["-DFOREGROUND"]).expect("httpd");
-        let mut process = Process::start(&command, &output).expect("running httpd");
-        let ended = readiness::becomes_true(STARTS_WITHIN, || process.has_ended() || prepared.is_running(&process));
-        assert!(ended && process.has_ended(), "httpd accepts the configuration");
-        let start_status = process.end_status();
-        memcheck::check(&prepared.run);
-        Refusal {
-            test_status: test.status.code(),
-            test_output: String::from_utf8_lossy(&test.stdout).into_owned() + &String::from_utf8_lossy(&test.stderr),
-            start_status,
-            start_output: prepared.said(),
-        }
-    }
-
-    /// What `httpd <arguments>` prints for this configuration, which it must accept.
-    ///
-    /// # Panics
-    /// If it does not.
-    #[must_use]
-    pub fn ask(site: &Site, mpm: Mpm, config: &Config, arguments: &[&str]) -> String {
-        let module = Module::release().expect("the module");
-        let prepared = Prepared::new(site, mpm, config, Some(module)).expect("a configuration");
-        let output = prepared.command(arguments).expect("httpd").output().expect("running httpd");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "httpd {arguments:?}: {said}");
-        memcheck::check(&prepared.run);
-        said
-    }
-
-    /// The error log of an httpd that was started in the background, as service managers start it, and stopped again.
-    ///
-    /// # Panics
-    /// If it does not start, or does not stop.
-    #[must_use]
-    pub fn log_of_background(site: &Site, mpm: Mpm, config: &Config) -> String {
-        let module = Module::release().expect("the module");
-        let prepared = Prepared::new(site, mpm, config, Some(module)).expect("a configuration");
-        let output = File::create(prepared.run.join("output")).expect("a file for the output");
-        let mut command = prepared.plain_command(&["-k", "start"]).expect("httpd");
-        let status = command.stdin(Stdio::null()).stdout(output.try_clone().expect("the file")).stderr(output).status();
-        assert!(status.expect("running httpd").success(), "httpd -k start: {}", prepared.said());
-        let log = || fs::read_to_string(prepared.run.join("error.log")).unwrap_or_default();
-        let background = Background(prepared.run.join("httpd.pid"));
-        let is_up = || log().contains("resuming normal operations");
-        assert!(readiness::becomes_true(STARTS_WITHIN, is_up), "httpd does not start:\n{}", prepared.said());
-        assert!(background.stop(), "httpd does not stop:\n{}", prepared.said());
-        log()
-    }
-
     fn wait_until_ready(&self) -> Result<()> {
         let ready = readiness::becomes_true(STARTS_WITHIN, || {
             // The pid file comes after the ports are bound, so nobody else answers on them.
             self.process.has_ended()
-                || (is_pid_file_of(&self.run, &self.process)
+                || (self.run.belongs_to(&self.process)
                     && self.ports.iter().all(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_ok()))
         });
         if self.process.has_ended() {
@@ -198,7 +124,7 @@ impl Httpd {
     /// What it printed and logged so far.
     #[must_use]
     pub fn said(&self) -> String {
-        said(&self.run)
+        self.run.said()
     }
 
     /// The process id of the parent.
@@ -215,8 +141,7 @@ impl Httpd {
 
     /// The process id of the child that served each request so far.
     fn served_by(&self) -> Vec<u32> {
-        let log = fs::read_to_string(self.run.join("children")).unwrap_or_default();
-        log.lines().filter_map(|line| line.parse().ok()).collect()
+        self.run.read("children").lines().filter_map(|line| line.parse().ok()).collect()
     }
 
     /// Opens connections, each used for one request of `path`, until so many children have served one. Nobody else
@@ -279,13 +204,13 @@ impl Httpd {
     /// A file in the server's own directory, `${RUN}`.
     #[must_use]
     pub fn run_file(&self, name: &str) -> PathBuf {
-        self.run.join(name)
+        self.run.file(name)
     }
 
     /// The error log so far.
     #[must_use]
     pub fn error_log(&self) -> String {
-        fs::read_to_string(self.run.join("error.log")).unwrap_or_default()
+        self.run.error_log()
     }
 
     /// Waits until the error log has a line with this text.
@@ -364,11 +289,11 @@ impl Drop for Httpd {
         self.retire_children();
         let orderly = self.process.end();
         if thread::panicking() {
-            eprintln!("--- {}\n{}", self.run.display(), tail(&self.said(), 40));
+            eprintln!("--- {}\n{}", self.run.path().display(), tail(&self.said(), 40));
             return;
         }
         assert!(orderly, "httpd did not stop and was killed:\n{}", self.said());
-        memcheck::check(&self.run);
+        memcheck::check(self.run.path());
         let log = self.error_log();
         let expected = self.expected.lock().expect("no panic while locked");
         let undeclared = error_log::undeclared(&log, &expected);
@@ -381,102 +306,7 @@ impl Drop for Httpd {
     }
 }
 
-/// A configuration on disk, with ports that were free a moment ago.
-struct Prepared {
-    run: PathBuf,
-    ports: Vec<u16>,
-    environment: Vec<(String, String)>,
-    under: Vec<String>,
-}
-
-impl Prepared {
-    fn new(site: &Site, mpm: Mpm, config: &Config, module: Option<&Module>) -> Result<Self> {
-        let installation = Installation::find()?;
-        let run = site.root().join(format!("httpd-{}", NEXT_RUN.fetch_add(1, Ordering::Relaxed)));
-        fs::create_dir_all(&run)?;
-        let ports = free_ports(config.port_count())?;
-        let place = Place { root: site.root(), run: &run, ports: &ports };
-        let text = config.render(installation, mpm, module, &place);
-        fs::write(run.join("httpd.conf"), text)?;
-        Ok(Self { run, ports, environment: config.variables().to_vec(), under: config.program().to_vec() })
-    }
-
-    fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let mut command = self.plain_command(arguments)?;
-        // What is logged before the configuration is read goes to the output, not to the system's log.
-        command.args(["-E", "/dev/stderr"]);
-        Ok(command)
-    }
-
-    fn plain_command(&self, arguments: &[&str]) -> Result<Command> {
-        let httpd = &Installation::find()?.httpd;
-        let mut command = match self.under.split_first() {
-            None => match memcheck::command(&self.run)? {
-                Some(mut command) => {
-                    command.arg(httpd);
-                    command
-                }
-                None => Command::new(httpd),
-            },
-            Some((program, arguments)) => {
-                let mut command = Command::new(program);
-                command.args(arguments).arg(httpd).arg("-X");
-                command
-            }
-        };
-        command.arg("-d").arg(&self.run).arg("-f").arg(self.run.join("httpd.conf")).args(arguments);
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        Ok(command)
-    }
-
-    fn is_running(&self, process: &Process) -> bool {
-        is_pid_file_of(&self.run, process)
-    }
-
-    fn said(&self) -> String {
-        said(&self.run)
-    }
-}
-
-/// An httpd that is in a session of its own, known by its pid file. Gone when its owner is.
-struct Background(PathBuf);
-
-impl Background {
-    fn pid(&self) -> Option<Pid> {
-        fs::read_to_string(&self.0).ok()?.trim().parse().ok().map(Pid::from_raw)
-    }
-
-    /// Stops it in its own orderly way; httpd takes its pid file away last.
-    fn stop(&self) -> bool {
-        self.pid().is_some_and(|pid| kill(pid, Signal::SIGTERM).is_ok())
-            && readiness::becomes_true(STARTS_WITHIN, || self.pid().is_none())
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        if let Some(pid) = self.pid() {
-            let _ = killpg(pid, Signal::SIGKILL);
-        }
-    }
-}
-
-fn is_pid_file_of(run: &Path, process: &Process) -> bool {
-    fs::read_to_string(run.join("httpd.pid")).is_ok_and(|text| text.trim() == process.id().to_string())
-}
-
-fn said(run: &Path) -> String {
-    let read = |name| fs::read_to_string(run.join(name)).unwrap_or_default();
-    read("output") + &read("error.log")
-}
-
 fn tail(text: &str, lines: usize) -> String {
     let all: Vec<&str> = text.lines().collect();
     all[all.len().saturating_sub(lines)..].join("\n")
-}
-
-fn free_ports(count: usize) -> io::Result<Vec<u16>> {
-    let listeners: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
-    listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }
