@@ -721,6 +721,7 @@ fn stress() {
         threads.push(thread::spawn(move || stress.look(every)));
     }
     let end = Instant::now() + Duration::from_secs(seconds);
+    // The one wait for time to pass: it stresses for as long as it was told to, unless a thread fails before.
     while Instant::now() < end && !threads.iter().any(thread::JoinHandle::is_finished) {
         thread::sleep(Duration::from_millis(20));
     }
