@@ -39,6 +39,12 @@ impl Mpm {
         self != Self::Prefork
     }
 
+    /// The module that runs CGI scripts under this MPM.
+    #[must_use]
+    pub fn cgi_module(self) -> &'static str {
+        if self.is_threaded() { "cgid" } else { "cgi" }
+    }
+
     /// The usual number of children: one for each connection of a load and spare, or two of which either has threads
     /// for all of them and spare. (With none to spare, event closes kept-alive connections while a client uses them.)
     #[must_use]

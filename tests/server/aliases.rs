@@ -69,8 +69,7 @@ fn pages() -> Vec<Page> {
 }
 
 fn config(mpm: Mpm, link: &str) -> Config {
-    let cgi = if mpm.is_threaded() { "cgid" } else { "cgi" };
-    Config::new(&ALL_WAYS.replace("{link}", link)).modules(&["alias", "include", "rewrite", cgi])
+    Config::new(&ALL_WAYS.replace("{link}", link)).modules(&["alias", "include", "rewrite", mpm.cgi_module()])
 }
 
 fn under_flips(mpm: Mpm) {

@@ -135,7 +135,7 @@ fn behind_a_shared_link(mpm: Mpm) {
         VirtualScriptAlias "${ROOT}/www/%0/current/cgi-bin"
         "#,
     )
-    .modules(&["include", "vhost_alias", if mpm.is_threaded() { "cgid" } else { "cgi" }]);
+    .modules(&["include", "vhost_alias", mpm.cgi_module()]);
     let httpd = Httpd::start(&site, mpm, &config);
     let flipper = rotate(&site, "data/www");
     let pages = [pages(), vec![Page::new(SCRIPTED.0, SCRIPTED.1)]].concat();

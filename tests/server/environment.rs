@@ -80,8 +80,8 @@ fn told(mpm: Mpm) {
         site.write(&format!("plain/{page}"), SSI);
     }
     let (config, _fpm) = crate::php::php(&site, mpm);
-    let cgi = if mpm.is_threaded() { "cgid" } else { "cgi" };
-    let config = config.text(TEXT).modules(&["alias", "include", "rewrite", "vhost_alias", cgi]).more_ports(3);
+    let config =
+        config.text(TEXT).modules(&["alias", "include", "rewrite", "vhost_alias", mpm.cgi_module()]).more_ports(3);
     let httpd = Httpd::start(&site, mpm, &config);
     let [main, computed, plain, off] = httpd.ports() else { panic!("four ports") };
     let root = site.root().display().to_string();

@@ -310,12 +310,11 @@ const SITES: [(&str, &str, &str); 4] = [
 
 /// The main server at the first port, and a virtual host for each other site.
 fn config(mpm: Mpm) -> Config {
-    let cgi = if mpm.is_threaded() { "cgid" } else { "cgi" };
     let mut config = Config::new("ServerSignature On")
         .text("<Directory \"/\">\nAllowOverride None\nRequire all denied\nOptions FollowSymLinks\n</Directory>")
         .text("<Files \".ht*\">\nRequire all denied\n</Files>")
         .modules(&["alias", "asis", "auth_basic", "authn_core", "authn_file", "authz_host", "authz_user", "autoindex"])
-        .modules(&["dir", "env", "headers", "include", "negotiation", "rewrite", cgi])
+        .modules(&["dir", "env", "headers", "include", "negotiation", "rewrite", mpm.cgi_module()])
         .more_ports(SITES.len() - 1)
         .grants_nothing();
     for (number, (site, real, mode)) in (1..).zip(SITES) {

@@ -165,8 +165,7 @@ fn cgi(mpm: Mpm) {
     }
     site.symlink("srv/tools/current", "releases/41");
 
-    let module = if mpm.is_threaded() { "cgid" } else { "cgi" };
-    let config = example(&site, "cgi.conf").modules(&["alias", module]);
+    let config = example(&site, "cgi.conf").modules(&["alias", mpm.cgi_module()]);
     let httpd = start(&site, mpm, &config);
     httpd.expect_error("AH01630: client denied by server configuration");
     let client = httpd.client();

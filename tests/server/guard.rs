@@ -58,10 +58,9 @@ const ALL_WAYS: &str = r#"
 "#;
 
 fn config(mpm: Mpm, directives: &str) -> Config {
-    let cgi = if mpm.is_threaded() { "cgid" } else { "cgi" };
     Config::new(&ALL_WAYS.replace("{link}", "current"))
         .text(directives)
-        .modules(&["alias", "dir", "headers", "include", "rewrite", cgi])
+        .modules(&["alias", "dir", "headers", "include", "rewrite", mpm.cgi_module()])
         .children(1, 8)
 }
 

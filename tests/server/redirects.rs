@@ -127,7 +127,6 @@ fn action_handlers(mpm: Mpm) {
             ),
         );
     };
-    let cgi = if mpm.is_threaded() { "cgid" } else { "cgi" };
     let config = Config::new(
         r#"
         DocumentRoot "${ROOT}/current/public"
@@ -142,7 +141,7 @@ fn action_handlers(mpm: Mpm) {
         </Directory>
         "#,
     )
-    .modules(&["include", "actions", cgi]);
+    .modules(&["include", "actions", mpm.cgi_module()]);
     let pages = [Page::new("/doc.ssi-page", SSI_TOKENS), Page::new("/doc.cgi-page", SCRIPT_TOKENS)];
     stress(mpm, fill, &config, &pages);
 }

@@ -112,7 +112,7 @@ fn config(mpm: Mpm) -> Config {
          <VirtualHost 127.0.0.1:${{PORT_2}}>\n{host}\nRealdocReleases \"${{ROOT}}/releases/*\"\n\
          <Directory \"${{ROOT}}/current/public\">\nRequire all granted\n</Directory>\n</VirtualHost>"
     ))
-    .modules(&["alias", "include", "status", if mpm.is_threaded() { "cgid" } else { "cgi" }])
+    .modules(&["alias", "include", "status", mpm.cgi_module()])
     .more_ports(1)
 }
 
