@@ -6,9 +6,10 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
+
+use crate::once::Once;
 
 /// The installed httpd.
 #[derive(Debug)]
@@ -25,11 +26,8 @@ impl Installation {
     /// # Errors
     /// Says what to install if there is no apxs or no httpd.
     pub fn find() -> Result<&'static Self> {
-        static FOUND: OnceLock<std::result::Result<Installation, String>> = OnceLock::new();
-        match FOUND.get_or_init(|| Self::ask_apxs().map_err(|error| format!("{error:#}"))) {
-            Ok(installation) => Ok(installation),
-            Err(message) => bail!("{message}"),
-        }
+        static FOUND: Once<Installation> = Once::new();
+        FOUND.get(Self::ask_apxs)
     }
 
     fn ask_apxs() -> Result<Self> {

@@ -24,6 +24,7 @@ pub mod memcheck;
 pub mod memory;
 pub mod module;
 pub mod mpm;
+mod once;
 pub mod opcache;
 pub mod page;
 pub mod process;

@@ -6,9 +6,10 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
+
+use crate::once::Once;
 
 /// The request header that makes the fault-injection build panic.
 pub const PANIC_HEADER: &str = "X-Realdoc-Panic";
@@ -19,16 +20,14 @@ pub struct Module {
     file: PathBuf,
 }
 
-type Built = OnceLock<std::result::Result<Module, String>>;
-
 impl Module {
     /// The module as it is released, built once in this process.
     ///
     /// # Errors
     /// If it does not build.
     pub fn release() -> Result<&'static Self> {
-        static BUILT: Built = OnceLock::new();
-        once(&BUILT, || {
+        static BUILT: Once<Module> = Once::new();
+        BUILT.get(|| {
             cargo_build("mod_realdoc", &["--release"])?;
             Ok(Self { file: target_directory().join("release/libmod_realdoc.so") })
         })
@@ -39,8 +38,8 @@ impl Module {
     /// # Errors
     /// If it does not build.
     pub fn fault_injection() -> Result<&'static Self> {
-        static BUILT: Built = OnceLock::new();
-        once(&BUILT, || {
+        static BUILT: Once<Module> = Once::new();
+        BUILT.get(|| {
             cargo_build("mod_realdoc", &["--features", "fault-injection"])?;
             // A later build without the feature has the same file name: take this one away at once. Renamed into
             // place, for a server of another test run may have the old one mapped.
@@ -64,13 +63,6 @@ impl Module {
     #[must_use]
     pub fn file(&self) -> &Path {
         &self.file
-    }
-}
-
-fn once(built: &'static Built, build: impl FnOnce() -> Result<Module>) -> Result<&'static Module> {
-    match built.get_or_init(|| build().map_err(|error| format!("{error:#}"))) {
-        Ok(module) => Ok(module),
-        Err(message) => bail!("{message}"),
     }
 }
 

@@ -5,11 +5,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::module::{cargo_build, target_directory};
+use crate::once::Once;
 
 /// A built `realdoc`.
 #[derive(Debug)]
@@ -34,15 +34,11 @@ impl Tool {
     /// # Errors
     /// If it does not build.
     pub fn release() -> Result<&'static Self> {
-        static BUILT: OnceLock<std::result::Result<Tool, String>> = OnceLock::new();
-        let built = BUILT.get_or_init(|| {
-            cargo_build("realdoc", &["--release"]).map_err(|error| format!("{error:#}"))?;
+        static BUILT: Once<Tool> = Once::new();
+        BUILT.get(|| {
+            cargo_build("realdoc", &["--release"])?;
             Ok(Self { program: target_directory().join("release/realdoc") })
-        });
-        match built {
-            Ok(tool) => Ok(tool),
-            Err(message) => bail!("{message}"),
-        }
+        })
     }
 
     /// The program.
