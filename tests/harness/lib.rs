@@ -14,6 +14,7 @@ pub mod config;
 pub mod count;
 pub mod document;
 pub mod error_log;
+mod file;
 pub mod flipper;
 pub mod fpm;
 pub mod host_names;

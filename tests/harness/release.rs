@@ -4,9 +4,9 @@
 //! which URL a server maps to them.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::file;
 use crate::page::{END, FILLER, token};
 
 /// How many parts a page includes.
@@ -64,15 +64,12 @@ impl Release {
 
     /// Writes a file, with the directories above it.
     pub fn write(&self, path: &str, text: &str) {
-        let path = self.directory.join(path);
-        fs::create_dir_all(path.parent().expect("a file below the release")).expect("directories");
-        fs::write(&path, text).unwrap_or_else(|error| panic!("writing {}: {error}", path.display()));
+        file::write(&self.directory.join(path), text);
     }
 
-    /// Writes an executable file.
+    /// Writes an executable file, with the directories above it.
     pub fn write_script(&self, path: &str, text: &str) {
-        self.write(path, text);
-        fs::set_permissions(self.directory.join(path), fs::Permissions::from_mode(0o755)).expect("permissions");
+        file::write_script(&self.directory.join(path), text);
     }
 
     /// Writes a page with one token and nothing to include.

@@ -9,6 +9,7 @@ use std::thread;
 
 use tempfile::TempDir;
 
+use crate::file;
 use crate::release::Release;
 
 /// A tree `releases/<n>/...` with a link `current`, readable by all.
@@ -76,15 +77,12 @@ impl Site {
 
     /// Writes a file, with the directories above it.
     pub fn write(&self, path: &str, text: &str) {
-        let path = self.root.join(path);
-        fs::create_dir_all(path.parent().expect("a file below the root")).expect("directories");
-        fs::write(&path, text).unwrap_or_else(|error| panic!("writing {}: {error}", path.display()));
+        file::write(&self.root.join(path), text);
     }
 
     /// Writes an executable file, with the directories above it.
     pub fn write_script(&self, path: &str, text: &str) {
-        self.write(path, text);
-        fs::set_permissions(self.root.join(path), fs::Permissions::from_mode(0o755)).expect("permissions");
+        file::write_script(&self.root.join(path), text);
     }
 
     /// Makes a symlink with exactly this text.
