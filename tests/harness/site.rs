@@ -92,9 +92,14 @@ impl Site {
         symlink(text, &path).unwrap_or_else(|error| panic!("linking {}: {error}", path.display()));
     }
 
-    /// Makes the link lead to a release, in one atomic step.
+    /// Makes the link `current` lead to a release, in one atomic step.
     pub fn flip(&self, number: usize) {
-        docroot::flip(&self.link(), &self.release_directory(number)).expect("a flip");
+        self.flip_link("current", self.release_directory(number));
+    }
+
+    /// Gives a link this text, in one atomic step.
+    pub fn flip_link(&self, path: &str, text: impl AsRef<Path>) {
+        docroot::flip(&self.root.join(path), text.as_ref()).expect("a flip");
     }
 }
 

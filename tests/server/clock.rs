@@ -30,7 +30,7 @@ fn site() -> Site {
 
 fn flip(site: &Site, number: usize) {
     site.flip(number);
-    docroot::flip(&site.root().join("data/current"), format!("../releases/{number}").as_ref()).expect("a flip");
+    site.flip_link("data/current", format!("../releases/{number}"));
 }
 
 /// The release that is shown, and the time of day by the server's clock.

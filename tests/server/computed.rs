@@ -229,8 +229,7 @@ fn refused_hosts(mpm: Mpm) {
             let absent = ask(httpd.port(), "GET", "absent", "/show.shtml");
             assert_eq!(absent.status(), 404, "{docroot}: {absent:?}");
             for host in ["a", "b"] {
-                let link = site.root().join("data/www").join(host).join("current");
-                docroot::flip(&link, "releases/two".as_ref()).expect("a flip");
+                site.flip_link(&format!("data/www/{host}/current"), "releases/two");
             }
         }
         let log = httpd.error_log();

@@ -47,7 +47,7 @@ fn shown(client: &Client, host: &str) -> String {
 
 /// Flips the release of a host, not the link that its docroot is.
 fn flip(site: &Site, host: &str) {
-    docroot::flip(&site.root().join(host).join("A"), "release-1".as_ref()).expect("a flip");
+    site.flip_link(&format!("{host}/A"), "release-1");
 }
 
 fn hosts_inherit_and_set_back(mpm: Mpm) {

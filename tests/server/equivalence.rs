@@ -380,7 +380,7 @@ fn link_only_configuration(mpm: Mpm) {
     assert_same(&answers(&with), &answers(&without));
 
     for (_, real, _) in SITES {
-        docroot::flip(&site.root().join(real).join("current"), "releases/second".as_ref()).expect("a flip");
+        site.flip_link(&format!("{real}/current"), "releases/second");
     }
     let flipped = answers(&without);
     assert_same(&answers(&with), &flipped);

@@ -36,10 +36,6 @@ fn start(site: &Site, mpm: Mpm, config: &Config) -> Httpd {
     Httpd::start(site, mpm, config)
 }
 
-fn flip(site: &Site, link: &str, target: &str) {
-    docroot::flip(&site.root().join(link), target.as_ref()).expect("a flip");
-}
-
 fn get(client: &Client, host: &str, path: &str) -> (u16, String) {
     let response = client.get_from(host, path).expect("a response");
     (response.status, response.body.trim().to_owned())
@@ -81,7 +77,7 @@ fn front_controller(mpm: Mpm) {
     let client = httpd.client();
     let root = site.root().display();
     for release in ["41", "42", "41"] {
-        flip(&site, "srv/app/current", &format!("releases/{release}"));
+        site.flip_link("srv/app/current", format!("releases/{release}"));
         let page = |uri: &str| {
             format!("{root}/srv/app/releases/{release}/public {release} {root}/srv/app/current/public {uri}")
         };
@@ -129,7 +125,7 @@ fn mass_hosting(mpm: Mpm) {
     let root = site.root().display();
     for (shop, blog) in [("2.0", "2.0"), ("2.1", "2.0"), ("2.1", "2.1")] {
         for (host, release) in [("shop.example", shop), ("blog.example", blog)] {
-            flip(&site, &format!("srv/hosts/{host}"), &format!("../releases/{release}"));
+            site.flip_link(&format!("srv/hosts/{host}"), format!("../releases/{release}"));
             let page = format!("{root}/srv/releases/{release}/public {release} {root}/srv/hosts/{host}/public /");
             check(
                 &client,
@@ -171,7 +167,7 @@ fn cgi(mpm: Mpm) {
     let client = httpd.client();
     let root = site.root().display();
     for release in ["41", "42", "41"] {
-        flip(&site, "srv/tools/current", &format!("releases/{release}"));
+        site.flip_link("srv/tools/current", format!("releases/{release}"));
         let shown = format!(
             "lib {release} {release} {root}/srv/tools/current/htdocs {root}/srv/tools/releases/{release}/cgi-bin/tool"
         );

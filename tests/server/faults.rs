@@ -68,15 +68,14 @@ fn deep(site: &Site) -> String {
 
 /// Puts the fault in the place of what is there.
 fn inject(site: &Site, link: &str, fault: &Fault) {
-    let path = site.root().join(link);
     match &fault.text {
-        None => fs::remove_file(path).expect("removing the link"),
+        None => fs::remove_file(site.root().join(link)).expect("removing the link"),
         Some(text) => {
             let back = format!("{link}-back");
             if fault.name == "loop-of-two" && fs::symlink_metadata(site.root().join(&back)).is_err() {
                 site.symlink(&back, link);
             }
-            docroot::flip(&path, text.replace("{link}", link).as_ref()).expect("a flip");
+            site.flip_link(link, text.replace("{link}", link));
         }
     }
 }
@@ -199,7 +198,7 @@ fn at_the_first_look(mpm: Mpm) {
             lines_of(&log, "realdoc:error").into_iter().filter(|line| line.contains(&format!("] {path}: "))).collect();
         assert_eq!(lines.len(), 2, "{host}: one line each for both docroots: {lines:#?}");
         assert!(lines.iter().all(|line| line.contains(fault.cause)), "{host}: {lines:#?}");
-        docroot::flip(&site.root().join(fault.name), "releases/0".as_ref()).expect("a flip");
+        site.flip_link(fault.name, "releases/0");
         for port in [with, guarded] {
             assert_eq!(ask(*port, "GET", &host, "/page.html").status(), 200, "{host} once the link is good");
         }

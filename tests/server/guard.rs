@@ -93,7 +93,7 @@ fn site() -> Site {
 
 /// Makes the link lead to this text, in one step.
 fn lead(site: &Site, text: &str) {
-    docroot::flip(&site.link(), text.as_ref()).expect("a flip");
+    site.flip_link("current", text);
 }
 
 /// What a server answers to these paths, by GET and by HEAD.

@@ -90,13 +90,13 @@ fn configuration_changes(mpm: Mpm) {
     );
     expect("DocumentRoot \"${ROOT}/A/public\"", "/A/public");
     expect(&with("RealpathEvery 1h"), "/releases/1/public");
-    docroot::flip(&site.link(), "B".as_ref()).expect("a flip");
+    site.flip_link("current", "B");
     assert_eq!(shown("localhost"), "/releases/1/public", "inside the window");
     // Nothing that the generation before knew is left.
     expect(&with("RealpathEvery 1h"), "/releases/2/public");
-    docroot::flip(&site.link(), "A".as_ref()).expect("a flip");
+    site.flip_link("current", "A");
     expect(&with("RealpathEvery 0"), "/releases/1/public");
-    docroot::flip(&site.link(), "B".as_ref()).expect("a flip");
+    site.flip_link("current", "B");
     assert_eq!(shown("localhost"), "/releases/2/public", "without a window");
     println!("{}: {changes} changes of the configuration, each in force after one graceful restart", mpm.name());
 }

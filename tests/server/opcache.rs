@@ -91,7 +91,7 @@ impl Served {
 }
 
 fn flip(site: &Site, link: &str, target: &str) {
-    docroot::flip(&site.root().join("srv/app").join(link), target.as_ref()).expect("a flip");
+    site.flip_link(&format!("srv/app/{link}"), target);
 }
 
 fn release(site: &Site, directory: &str, version: usize) {

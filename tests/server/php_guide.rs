@@ -35,8 +35,7 @@ fn site() -> Site {
 }
 
 fn flip(site: &Site, release: usize) {
-    let link = site.root().join("srv/app/current");
-    docroot::flip(&link, format!("releases/{release}").as_ref()).expect("a flip");
+    site.flip_link("srv/app/current", format!("releases/{release}"));
 }
 
 const DOCROOT: &str = "DocumentRoot \"${ROOT}/srv/app/current/public\"\n";

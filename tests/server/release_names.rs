@@ -147,7 +147,7 @@ fn any_name(mpm: Mpm) {
     let mut requests = 0;
     let lines = lines_of_ours(&status());
     for (number, (directory, name)) in targets.iter().enumerate() {
-        docroot::flip(&site.link(), directory).expect("a flip");
+        site.flip_link("current", directory);
         let docroot = directory.join("public");
         // Where it is not said what the releases are, the last part of the target names one.
         let last = directory.file_name().expect("a name").as_bytes();
@@ -168,7 +168,7 @@ fn any_name(mpm: Mpm) {
         }
         // A failure tells the name as well.
         if directory.as_os_str().len() < 3_000 {
-            docroot::flip(&site.link(), &directory.join("absent")).expect("a flip");
+            site.flip_link("current", directory.join("absent"));
             let page = ask(httpd.port(), "GET", "localhost", "/part.html");
             assert_eq!(page.status(), if mpm.is_threaded() { 200 } else { page.status() }, "{directory:?}: {page:?}");
             requests += 1;

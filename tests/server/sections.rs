@@ -257,7 +257,7 @@ fn repaired_later(mpm: Mpm) {
     let site = site();
     site.write("outside/public/page.html", "SECRET");
     site.write("outside/page.html", "SECRET");
-    docroot::flip(&site.link(), "outside".as_ref()).expect("a flip");
+    site.flip_link("current", "outside");
     let httpd = Httpd::start(
         &site,
         mpm,

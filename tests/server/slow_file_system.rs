@@ -74,7 +74,7 @@ fn hangs(mpm: Mpm) {
     }
     let all_held = || files.held() == waiting.len();
     assert!(readiness::becomes_true(Duration::from_secs(10), all_held), "{} calls held", files.held());
-    docroot::flip(&site.root().join("slow/current"), &site.release_directory(1)).expect("a flip");
+    site.flip_link("slow/current", site.release_directory(1));
     for _ in 0..ROUNDS {
         for client in &others {
             assert_eq!(release(client, "localhost"), [0]);
