@@ -1,0 +1,221 @@
+//! Coroutines that look and flip, one at a time, in every order that there is.
+//!
+//! Owns: the orders. Must not: judge what a look found.
+//!
+//! What may interleave: the locks of the cache are held for instants and never across a call of [`System`] (here that
+//! would be a deadlock), so that what a look does is a row of atomic actions: read the clock, read what is known, call,
+//! call, ..., write what is known. Between any two of them any thread may go on next. All orders are tried, one after
+//! the other, by coroutines on one thread; in scenarios of too many actions, all in which a thread that could go on is
+//! interrupted a few times at most. What is left to real threads is the memory model, and that is the locks' own affair.
+//!
+//! [`System`]: docroot::System
+
+use std::cell::RefCell;
+use std::ffi::CString;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+use docroot::{Answer, Cache, Docroot, Mode, Moment, Releases, Rules};
+
+use crate::c_path;
+use crate::world::{Change, Seen, Unit, World};
+
+/// One look: when it began and ended, and what it found.
+pub struct Done {
+    pub thread: usize,
+    pub began: u64,
+    pub ended: u64,
+    pub answer: Answer,
+}
+
+/// What the threads of a scenario do.
+#[derive(Clone)]
+pub struct Scenario {
+    pub unit: Unit,
+    pub docroot: &'static str,
+    pub mode: Mode,
+    /// Whether only requests know the docroot.
+    pub is_computed: bool,
+    pub links: &'static [(&'static str, &'static str)],
+    pub directories: &'static [&'static str],
+    pub releases: Option<&'static str>,
+    /// How many steps a look counts.
+    pub window: u64,
+    /// Whether somebody has looked before.
+    pub is_warm: bool,
+    /// How many looks each looker does.
+    pub lookers: &'static [usize],
+    pub flippers: &'static [&'static [Change]],
+    /// How often a thread is interrupted that could go on; as often as possible if that is not set.
+    pub interruptions: Option<usize>,
+}
+
+pub const USUAL: Scenario = Scenario {
+    unit: Unit(1_000_000),
+    docroot: "/c",
+    mode: Mode::Realpath,
+    is_computed: false,
+    links: &[("/c", "/1")],
+    directories: &["/1", "/2", "/3"],
+    releases: None,
+    window: 0,
+    is_warm: false,
+    lookers: &[1, 1],
+    flippers: &[&[Change::Link("/c", Some("/2")), Change::Link("/c", Some("/3"))]],
+    interruptions: None,
+};
+
+/// The cache under test.
+struct Looks {
+    cache: Cache,
+    rules: usize,
+    path: CString,
+    /// The entry of a docroot that the configuration names.
+    configured: Option<Arc<Docroot>>,
+    every: Duration,
+}
+
+impl Looks {
+    fn new(scenario: &Scenario, rules: Rules) -> Self {
+        let mut cache = Cache::default();
+        let rules = cache.rules(&rules);
+        let path = c_path(scenario.docroot.as_ref());
+        let configured = (!scenario.is_computed).then(|| cache.configured(&path, rules).expect("an absolute path"));
+        Self { cache, rules, path, configured, every: Duration::from_nanos(scenario.window * scenario.unit.0) }
+    }
+
+    fn look(&self, system: &Seen<'_>, now: Moment) -> Answer {
+        match &self.configured {
+            Some(docroot) => docroot.look(system, now, self.every).answer,
+            None => {
+                let looked = self.cache.computed(&self.path, self.rules, system, now, self.every);
+                looked.expect("an absolute path").1.answer
+            }
+        }
+    }
+}
+
+/// Runs a scenario once. Which of the n threads that can go on does is what `choose(n, last)` says, where `last` is the
+/// one that did so far.
+fn run(scenario: &Scenario, mut choose: impl FnMut(usize, Option<usize>) -> usize) -> (Rc<World>, Vec<Done>) {
+    let world = Rc::new(World::new(scenario.unit, scenario.links, scenario.directories));
+    let releases = scenario.releases.map(|pattern| {
+        let mut releases = Releases::default();
+        releases.add(pattern.as_bytes()).expect("a pattern");
+        releases
+    });
+    let looks = Rc::new(Looks::new(scenario, Rules { mode: scenario.mode.clone(), releases }));
+    let done = Rc::new(RefCell::new(Vec::new()));
+    let mut threads: Vec<Coroutine<(), (), ()>> = Vec::new();
+    for (thread, &count) in scenario.lookers.iter().enumerate() {
+        let (world, looks, done) = (Rc::clone(&world), Rc::clone(&looks), Rc::clone(&done));
+        threads.push(thread_of(move |yielder| {
+            for look in 0..count {
+                if look > 0 {
+                    yielder.suspend(());
+                }
+                let began = world.step.get();
+                let now = world.now();
+                yielder.suspend(());
+                let answer = looks.look(&Seen::new(&world, yielder), now);
+                done.borrow_mut().push(Done { thread, began, ended: world.step.get(), answer });
+            }
+        }));
+    }
+    if scenario.is_warm {
+        let mut warm = {
+            let (world, looks) = (Rc::clone(&world), Rc::clone(&looks));
+            thread_of(move |yielder| {
+                looks.look(&Seen::new(&world, yielder), world.now());
+            })
+        };
+        while let CoroutineResult::Yield(()) = warm.resume(()) {}
+        keep(warm.into_stack());
+        // That look does not count any more.
+        world.step.set(scenario.window);
+    }
+    for &changes in scenario.flippers {
+        let world = Rc::clone(&world);
+        threads.push(thread_of(move |yielder| {
+            for (index, &change) in changes.iter().enumerate() {
+                if index > 0 {
+                    yielder.suspend(());
+                }
+                world.change(change);
+            }
+        }));
+    }
+    let mut last = None;
+    while !threads.is_empty() {
+        world.step.set(world.step.get() + 1);
+        let next = choose(threads.len(), last);
+        last = Some(next);
+        if let CoroutineResult::Return(()) = threads[next].resume(()) {
+            keep(threads.remove(next).into_stack());
+            last = None;
+        }
+    }
+    let done = std::mem::take(&mut *done.borrow_mut());
+    (world, done)
+}
+
+thread_local! {
+    /// Stacks of threads that have ended: a new one is a system call or two.
+    static STACKS: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
+}
+
+fn thread_of(body: impl FnOnce(&Yielder<(), ()>) + 'static) -> Coroutine<(), (), ()> {
+    let stack = STACKS.with_borrow_mut(Vec::pop).unwrap_or_default();
+    Coroutine::with_stack(stack, |yielder, ()| body(yielder))
+}
+
+fn keep(stack: DefaultStack) {
+    STACKS.with_borrow_mut(|stacks| stacks.push(stack));
+}
+
+/// Runs a scenario in every order that there is, and says how many there are.
+pub fn explore(name: &str, scenario: &Scenario, check: impl Fn(&World, &[Done])) {
+    // Which of how many went on, at each step of the last run.
+    let mut path: Vec<(usize, usize)> = Vec::new();
+    let mut runs = 0_u64;
+    loop {
+        let (mut step, mut interruptions) = (0, 0);
+        let mut order = Vec::new();
+        let (world, done) = run(scenario, |threads, last| {
+            let may_interrupt = last.is_none() || scenario.interruptions.is_none_or(|limit| interruptions < limit);
+            if step == path.len() {
+                path.push((0, if may_interrupt { threads } else { 1 }));
+            }
+            // First the one that did so far, then the others in turn.
+            let chosen = path[step].0;
+            let next = (last.unwrap_or(0) + chosen) % threads;
+            interruptions += usize::from(last.is_some() && chosen > 0);
+            step += 1;
+            order.push(next);
+            next
+        });
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&world, &done)));
+        if let Err(payload) = result {
+            eprintln!("in the order {order:?}");
+            std::panic::resume_unwind(payload);
+        }
+        runs += 1;
+        while path.last().is_some_and(|&(chosen, choices)| chosen + 1 == choices) {
+            path.pop();
+        }
+        match path.last_mut() {
+            Some((chosen, _)) => *chosen += 1,
+            None => break,
+        }
+    }
+    let limit = scenario.interruptions.map(|limit| format!(" of {limit} interruptions at most")).unwrap_or_default();
+    println!("{name}: {runs} schedules{limit}");
+}
+
+/// For scenarios of too many orders.
+pub fn a_few() -> Option<usize> {
+    Some(std::env::var("INTERRUPTIONS").ok().and_then(|most| most.parse().ok()).unwrap_or(4))
+}
