@@ -1,165 +1,16 @@
 //! What a process remembers of a docroot: freshness, cost, and the policy when resolving fails.
 //!
-//! Owns: a file system in memory that counts calls, and tests that set the time. Must not: sleep, or depend on what
-//! real file systems do.
+//! Owns: tests that set the time, on a file system in memory. Must not: sleep, or depend on what real file systems do.
+
+mod fake;
+mod guard;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::ffi::CStr;
 use std::time::Duration;
 
-use docroot::{
-    Answer, COMPUTED_MAX, Cache, Docroot, Errno, FileId, Look, Mode, Moment, News, Releases, Rules, Status, System,
-    Timestamp,
-};
+use docroot::{Answer, COMPUTED_MAX, Cache, Docroot, Look, Mode, Moment, News, Releases, Rules};
 
-const MISSING: Errno = Errno(libc::ENOENT);
-const NO_LINK: Errno = Errno(libc::EINVAL);
-
-/// Links and directories by their full path. Following is the code under test's own business, except in `status`.
-#[derive(Default)]
-struct Files {
-    links: HashMap<String, String>,
-    /// Each directory, with its inode number and change time.
-    directories: HashMap<String, (u64, i64)>,
-    clock: i64,
-    calls: usize,
-}
-
-#[derive(Default)]
-struct Fake(RefCell<Files>);
-
-impl Fake {
-    /// `/srv/current -> releases/1`, with two releases, long untouched.
-    fn new() -> Self {
-        let fake = Self::default();
-        {
-            let mut files = fake.0.borrow_mut();
-            files.clock = 1_000;
-            for (inode, path) in ["/srv", "/srv/releases", "/srv/releases/1", "/srv/releases/2"].iter().enumerate() {
-                files.directories.insert((*path).to_owned(), (inode as u64, 10));
-            }
-        }
-        fake.flip("releases/1");
-        fake
-    }
-
-    fn flip(&self, text: &str) {
-        self.link("/srv/current", text);
-    }
-
-    fn link(&self, path: &str, text: &str) {
-        self.0.borrow_mut().links.insert(path.to_owned(), text.to_owned());
-    }
-
-    fn unlink(&self, path: &str) {
-        self.0.borrow_mut().links.remove(path);
-    }
-
-    fn make(&self, path: &str, inode: u64) {
-        let mut files = self.0.borrow_mut();
-        let now = files.clock;
-        files.directories.insert(path.to_owned(), (inode, now));
-    }
-
-    fn remove(&self, path: &str) {
-        self.0.borrow_mut().directories.remove(path);
-    }
-
-    /// The calls made since it was last asked.
-    fn calls(&self) -> usize {
-        std::mem::take(&mut self.0.borrow_mut().calls)
-    }
-}
-
-impl Files {
-    fn follow(&self, path: &str) -> Option<(u64, i64)> {
-        let mut path = path.to_owned();
-        for _ in 0..9 {
-            let Some((link, text)) =
-                self.links.iter().find(|(link, _)| path == **link || path.starts_with(&format!("{link}/")))
-            else {
-                return self.directories.get(&path).copied();
-            };
-            let base = if text.starts_with('/') { "" } else { &link[..=link.rfind('/').unwrap()] };
-            path = format!("{base}{text}{}", &path[link.len()..]);
-        }
-        None
-    }
-}
-
-impl System for Fake {
-    fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
-        let mut files = self.0.borrow_mut();
-        files.calls += 1;
-        let path = path.to_str().unwrap();
-        match files.links.get(path) {
-            Some(text) => Ok(text.clone().into_bytes()),
-            None if files.directories.contains_key(path) => Err(NO_LINK),
-            None => Err(MISSING),
-        }
-    }
-
-    fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
-        self.read_link(path).is_ok_and(|now| now == text)
-    }
-
-    fn status(&self, path: &CStr) -> Result<Status, Errno> {
-        let mut files = self.0.borrow_mut();
-        files.calls += 1;
-        let (inode, changed) = files.follow(path.to_str().unwrap()).ok_or(MISSING)?;
-        let changed = Timestamp { seconds: changed, nanoseconds: 0 };
-        Ok(Status { is_directory: true, id: FileId { device: 1, inode, changed } })
-    }
-
-    fn file_clock(&self) -> Timestamp {
-        Timestamp { seconds: self.0.borrow().clock, nanoseconds: 0 }
-    }
-}
-
-type OtherThread<'f> = Box<dyn FnOnce(&Fake, &Docroot) + 'f>;
-
-/// While this file system resolves for one thread, another thread does a whole look.
-struct Interleaved<'f> {
-    files: &'f Fake,
-    docroot: &'f Docroot,
-    other: RefCell<Option<OtherThread<'f>>>,
-}
-
-impl Interleaved<'_> {
-    fn interrupt(&self) {
-        if let Some(other) = self.other.take() {
-            other(self.files, self.docroot);
-        }
-    }
-}
-
-impl System for Interleaved<'_> {
-    fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
-        let text = self.files.read_link(path);
-        // Not in the middle of a walk that goes on.
-        if text == Err(MISSING) {
-            self.interrupt();
-        }
-        text
-    }
-
-    fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
-        let has = self.files.has_text(path, text);
-        self.interrupt();
-        has
-    }
-
-    fn status(&self, path: &CStr) -> Result<Status, Errno> {
-        let status = self.files.status(path);
-        self.interrupt();
-        status
-    }
-
-    fn file_clock(&self) -> Timestamp {
-        self.files.file_clock()
-    }
-}
+use fake::{Fake, Interleaved};
 
 fn at(milliseconds: u64) -> Moment {
     // Far from zero, so that the clock can be set back.
@@ -184,6 +35,12 @@ fn release(look: &Look) -> &str {
 
 fn is_reported(look: &Look) -> bool {
     matches!(look.news.as_deref(), Some(News::Failed { report: true, .. }))
+}
+
+fn only_releases() -> Rules {
+    let mut releases = Releases::default();
+    releases.add(b"/srv/releases/*").unwrap();
+    Rules { mode: Mode::Realpath, releases: Some(releases) }
 }
 
 #[test]
@@ -468,109 +325,6 @@ fn old_resolutions_stay_valid_and_leave_when_nobody_holds_them() {
     assert!(witness.upgrade().is_none(), "memory does not grow with flips");
 }
 
-fn only_releases() -> Rules {
-    let mut releases = Releases::default();
-    releases.add(b"/srv/releases/*").unwrap();
-    Rules { mode: Mode::Realpath, releases: Some(releases) }
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "fnmatch(3)")]
-fn a_link_out_of_the_releases_is_refused() {
-    let files = Fake::new();
-    files.make("/etc", 50);
-    files.flip("/etc");
-    let docroot = Docroot::new("/srv/current".as_ref(), only_releases()).unwrap();
-    let look = docroot.look(&files, at(0), Duration::ZERO);
-    assert_eq!(release(&look), "refused");
-    let Some(News::Failed { failure, report: true, .. }) = look.news.as_deref() else {
-        panic!("{:?}", look.news);
-    };
-    assert_eq!(failure.to_string(), "/etc: is outside RealdocReleases");
-
-    files.flip("releases/1");
-    assert_eq!(release(&docroot.look(&files, at(1), Duration::ZERO)), "/srv/releases/1");
-    files.flip("/etc");
-    for millisecond in [2, 3, 2_000] {
-        let look = docroot.look(&files, at(millisecond), Duration::ZERO);
-        assert_eq!(release(&look), "/srv/releases/1", "the last good release goes on");
-    }
-    files.remove("/srv/releases/1");
-    let look = docroot.look(&files, at(2_001), Duration::ZERO);
-    let Answer::Refused(failure) = look.answer else {
-        panic!("{:?}", look.answer);
-    };
-    assert_eq!(failure.errno(), None);
-    for (path, covered) in [("/srv/current/x", true), ("/srv/current", true), ("/srv/current2", false), ("/etc", false)]
-    {
-        assert_eq!(failure.covers(path.as_bytes(), docroot.path(), |_| false), covered, "{path}");
-    }
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "fnmatch(3)")]
-fn a_link_that_may_lead_into_releases_only_is_never_left_to_be_followed_again() {
-    let files = Fake::new();
-    files.make("/etc", 50);
-    let docroot = Docroot::new("/srv/current/public".as_ref(), only_releases()).unwrap();
-    // The docroot is missing where the link leads; another path under the link might be there.
-    for text in ["/etc", "releases/3"] {
-        files.flip(text);
-        let look = docroot.look(&files, at(0), Duration::ZERO);
-        let Answer::Refused(failure) = look.answer else {
-            panic!("{text}: {:?}", look.answer);
-        };
-        assert_eq!(failure.errno(), Some(MISSING));
-        assert!(failure.covers(b"/srv/current/static/passwd", docroot.path(), |_| false));
-    }
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "fnmatch(3)")]
-fn computed_docroots_that_do_not_resolve_do_not_flood_the_log() {
-    let files = Fake::new();
-    files.make("/etc", 50);
-    files.make("/srv/hosts", 51);
-    let mut cache = Cache::default();
-    let rules = cache.rules(&only_releases());
-    let mut reports = 0;
-    for host in 0..1_000_u64 {
-        let path = format!("/srv/hosts/{host}");
-        if host % 2 == 0 {
-            files.link(&path, "/etc");
-        }
-        let path = std::ffi::CString::new(path).unwrap();
-        let (_, look) = cache.computed(&path, rules, &files, at(host * 15), Duration::ZERO).unwrap();
-        assert_eq!(release(&look), "refused");
-        reports += usize::from(is_reported(&look));
-    }
-    assert_eq!(reports, 2, "in fifteen seconds");
-    assert_eq!(cache.computed_len(), 0);
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "fnmatch(3)")]
-fn a_docroot_without_links_is_not_judged() {
-    let files = Fake::new();
-    files.make("/etc", 50);
-    let docroot = Docroot::new("/etc".as_ref(), only_releases()).unwrap();
-    assert_eq!(release(&docroot.look(&files, at(0), Duration::ZERO)), "/etc");
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "fnmatch(3)")]
-fn a_release_has_a_name() {
-    let files = Fake::new();
-    for rules in [Rules::default(), only_releases()] {
-        let docroot = Docroot::new("/srv/current".as_ref(), rules).unwrap();
-        let look = docroot.look(&files, at(0), Duration::ZERO);
-        assert_eq!(look.answer.resolved().unwrap().release(), Some(c"1"));
-    }
-    let docroot = Docroot::new("/srv/releases/1".as_ref(), only_releases()).unwrap();
-    let look = docroot.look(&files, at(0), Duration::ZERO);
-    assert_eq!(look.answer.resolved().unwrap().release(), None, "no link, no release");
-}
-
 #[test]
 #[cfg_attr(miri, ignore = "fnmatch(3)")]
 fn configured_docroots_are_shared_by_path_and_rules() {
@@ -630,65 +384,6 @@ fn the_record_tells_what_happened() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "fnmatch(3)")]
-fn an_earlier_link_may_lead_to_where_releases_are_and_nowhere_else() {
-    let files = Fake::new();
-    files.make("/srv/evil", 60);
-    files.make("/srv/evil/static", 61);
-    files.make("/srv/releases/1/public", 62);
-    let rules = only_releases();
-    let docroot = Docroot::new("/srv/current/public".as_ref(), rules.clone()).unwrap();
-    // The docroot ends in a release, but other paths under its first link would not.
-    files.flip("evil");
-    files.link("/srv/evil/public", "/srv/releases/1/public");
-    let Answer::Refused(failure) = docroot.look(&files, at(0), Duration::ZERO).answer else {
-        panic!("a detour is refused");
-    };
-    assert!(failure.covers(b"/srv/current/static/x", docroot.path(), |_| false));
-
-    files.link("/www", "/srv");
-    let docroot = Docroot::new("/www/current/public".as_ref(), rules.clone()).unwrap();
-    files.flip("releases/1");
-    assert_eq!(release(&docroot.look(&files, at(0), Duration::ZERO)), "/srv/releases/1/public");
-
-    // A docroot that leads nowhere is no reason to refuse its neighbours behind the same earlier link.
-    let docroot = Docroot::new("/www/none".as_ref(), rules).unwrap();
-    let Answer::Refused(failure) = docroot.look(&files, at(0), Duration::ZERO).answer else {
-        panic!("what is missing is not left to be followed again");
-    };
-    assert!(
-        failure.covers(b"/www/none/x", docroot.path(), |_| false)
-            && failure.covers(b"/srv/none/x", docroot.path(), |_| false)
-    );
-    assert!(!failure.covers(b"/www/current/x", docroot.path(), |_| false));
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "fnmatch(3)")]
-fn a_missing_link_covers_all_that_is_below_it() {
-    let files = Fake::new();
-    files.unlink("/srv/current");
-    let docroot = Docroot::new("/srv/current/public".as_ref(), only_releases()).unwrap();
-    let Answer::Refused(failure) = docroot.look(&files, at(0), seconds(30)).answer else {
-        panic!("it could appear at any time");
-    };
-    assert!(failure.covers(b"/srv/current/static/x", docroot.path(), |_| false));
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "fnmatch(3)")]
-fn the_last_good_release_is_judged_again() {
-    let files = Fake::new();
-    files.make("/outside", 70);
-    let docroot = Docroot::new("/srv/current".as_ref(), only_releases()).unwrap();
-    docroot.look(&files, at(0), Duration::ZERO);
-    files.remove("/srv/releases/1");
-    files.link("/srv/releases/1", "/outside");
-    files.unlink("/srv/current");
-    assert_eq!(release(&docroot.look(&files, at(1), Duration::ZERO)), "refused");
-}
-
-#[test]
 fn flips_show_even_where_releases_share_a_directory() {
     let files = Fake::new();
     files.make("/srv/shared", 80);
@@ -702,21 +397,6 @@ fn flips_show_even_where_releases_share_a_directory() {
     assert_eq!(led(0), b"/srv/releases/1/static");
     files.flip("releases/2");
     assert_eq!(led(1), b"/srv/releases/2/static");
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "fnmatch(3)")]
-fn readlink_mode_takes_no_text_that_climbs_out() {
-    let files = Fake::new();
-    let mode = Mode::Readlink { from: None };
-    let docroot = Docroot::new("/srv/current".as_ref(), Rules { mode, ..only_releases() }).unwrap();
-    for text in ["releases/1/../../../outside", "releases/../outside", "releases/.."] {
-        files.flip(text);
-        files.make(&format!("/srv/{text}"), 90);
-        assert_eq!(release(&docroot.look(&files, at(0), Duration::ZERO)), "refused", "{text}");
-    }
-    files.flip("releases/1");
-    assert_eq!(release(&docroot.look(&files, at(1), Duration::ZERO)), "/srv/releases/1");
 }
 
 #[test]
