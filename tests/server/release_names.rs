@@ -114,6 +114,8 @@ fn config(mpm: Mpm) -> Config {
     ))
     .modules(&["alias", "include", "status", mpm.cgi_module()])
     .more_ports(1)
+    // A child with threads has a last good release once it has answered.
+    .children(mpm.fewest_children(), 16)
 }
 
 fn any_name(mpm: Mpm) {
