@@ -239,13 +239,28 @@ struct Good {
 #[derive(Debug, Default)]
 struct Trouble {
     /// What requests get instead, if the last walk failed.
-    serving: Option<Answer>,
+    serving: Option<Serving>,
     /// Whether the present failure was reported, so that its end must be.
     reported: bool,
     /// How many walks failed.
     failures: u64,
     /// Causes reported lately, and when.
     causes: Vec<(Failure, Moment)>,
+}
+
+/// What requests get.
+#[derive(Clone, Debug)]
+struct Serving {
+    answer: Answer,
+    /// Under which number it is kept.
+    id: Option<Id>,
+}
+
+impl Serving {
+    /// What a look found that has this to tell.
+    fn with(self, news: Option<News>) -> Look {
+        Look { answer: self.answer, id: self.id, news: news.map(Box::new) }
+    }
 }
 
 /// What a request gets.
@@ -357,7 +372,7 @@ impl Docroot {
     pub fn record(&self) -> Record {
         let known = self.known.read();
         Record {
-            serving: known.walked().map(|_| known.answer().answer),
+            serving: known.walked().map(|_| known.serving().answer),
             since: known.good.as_ref().map(|good| good.since),
             walks: known.walks,
             failures: known.trouble.as_ref().map_or(0, |trouble| trouble.failures),
@@ -391,7 +406,7 @@ impl Docroot {
         let candidate = {
             let known = self.known.read();
             if self.looked(&known).is_some_and(|looked| now.is_within(looked, every)) {
-                return known.answer();
+                return known.serving().with(None);
             }
             let due = !known.walked().is_some_and(|walked| now.is_within(walked, WALK_EVERY));
             if due || known.instead().is_some() { None } else { known.good.clone().zip(Some(known.witness.clone())) }
@@ -407,14 +422,14 @@ impl Docroot {
         self.walk(system, now)
     }
 
-    /// When the last look began. `_known` is there to show that nobody is just noting a new one.
+    /// When the last look began. `known` shows that the lock is held, so that nobody is just noting a new one.
     fn looked(&self, known: &Known) -> Option<Moment> {
         known.walked().map(|_| Moment::from_nanoseconds(self.looked.load(Relaxed)))
     }
 
     /// Lets requests have what is `known` now, from a look that began at `looked`.
     fn publish(&self, known: &Known, looked: Moment) {
-        self.serving.store(known.answer().id.map_or(0, Id::get), Release);
+        self.serving.store(known.serving().id.map_or(0, Id::get), Release);
         self.looked.store(looked.nanoseconds(), Release);
     }
 
@@ -437,12 +452,13 @@ impl Docroot {
             Ok((resolution, witness)) => return self.succeed(resolution, witness, now),
             Err(failure) => failure,
         };
-        let good = self.known.read().good.clone().map(|good| good.resolution);
-        let good = good.filter(|good| self.is_still_good(system, good));
-        let serving = match good {
-            Some(good) => Answer::Resolved(good),
-            None if self.rules.releases.is_some() => Answer::Refused(Arc::new(failure.clone())),
-            None => Answer::AsConfigured,
+        let good = self.known.read().good.clone();
+        let serving = match good.filter(|good| self.is_still_good(system, &good.resolution)) {
+            Some(Good { resolution, id, .. }) => Serving { answer: Answer::Resolved(resolution), id },
+            None if self.rules.releases.is_some() => {
+                Serving { answer: Answer::Refused(Arc::new(failure.clone())), id: None }
+            }
+            None => Serving { answer: Answer::AsConfigured, id: None },
         };
         self.fail(failure, serving, now)
     }
@@ -475,12 +491,12 @@ impl Docroot {
             std::mem::take(&mut trouble.reported)
         });
         self.publish(&known, now);
-        let look = known.answer();
-        let news = look.answer.resolved().map(|resolution| {
+        let serving = known.serving();
+        let news = serving.answer.resolved().map(|resolution| {
             let before = before.filter(|_| leads_elsewhere);
-            Box::new(News::Resolved { now: Arc::clone(resolution), before, recovered })
+            News::Resolved { now: Arc::clone(resolution), before, recovered }
         });
-        Look { news, ..look }
+        serving.with(news)
     }
 
     /// What a walk that began at `now` led to first.
@@ -490,10 +506,10 @@ impl Docroot {
         Good { resolution, since: now, id, newest }
     }
 
-    fn fail(&self, failure: Failure, serving: Answer, now: Moment) -> Look {
+    fn fail(&self, failure: Failure, serving: Serving, now: Moment) -> Look {
         let mut known = self.known.write();
         if self.is_newer(&known, now) {
-            return Look { answer: serving, id: None, news: None };
+            return serving.with(None);
         }
         known.note_walk(now);
         let trouble = known.trouble.get_or_insert_default();
@@ -502,7 +518,8 @@ impl Docroot {
         let report = trouble.is_worth_reporting(&failure, now);
         trouble.reported |= report;
         self.publish(&known, now);
-        Look { news: Some(Box::new(News::Failed { failure, serving, report })), ..known.answer() }
+        let answer = serving.answer.clone();
+        serving.with(Some(News::Failed { failure, serving: answer, report }))
     }
 
     /// Whether a look that began at `now` must not replace what is known, because another one began later and ended
@@ -516,20 +533,16 @@ impl Docroot {
 
 impl Known {
     /// What requests get.
-    fn answer(&self) -> Look {
-        let good = self.good.as_ref();
-        let answer = match (self.instead(), good) {
+    fn serving(&self) -> Serving {
+        match (self.instead(), &self.good) {
             (Some(instead), _) => instead.clone(),
-            (None, Some(good)) => Answer::Resolved(Arc::clone(&good.resolution)),
-            (None, None) => Answer::AsConfigured,
-        };
-        // What is served is what was good last, if it is a resolution at all.
-        let id = answer.resolved().and(good).and_then(|good| good.id);
-        Look { answer, id, news: None }
+            (None, Some(good)) => Serving { answer: Answer::Resolved(Arc::clone(&good.resolution)), id: good.id },
+            (None, None) => Serving { answer: Answer::AsConfigured, id: None },
+        }
     }
 
     /// What requests get instead of what is there, because the last walk failed.
-    fn instead(&self) -> Option<&Answer> {
+    fn instead(&self) -> Option<&Serving> {
         self.trouble.as_ref()?.serving.as_ref()
     }
 
