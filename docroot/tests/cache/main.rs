@@ -4,6 +4,7 @@
 
 mod fake;
 mod guard;
+mod remembered;
 
 use std::cell::RefCell;
 use std::time::Duration;

@@ -89,7 +89,18 @@ impl Looks {
 
     fn look(&self, system: &Seen<'_>, now: Moment) -> Answer {
         match &self.configured {
-            Some(docroot) => docroot.look(system, now, self.every).answer,
+            // As the module does: a look, only if nothing is remembered.
+            Some(docroot) => {
+                let window = self.every.as_nanos().try_into().expect("a short window");
+                if let Some(remembered) = docroot.remembered(now, window) {
+                    return Answer::Resolved(Arc::new(remembered.clone()));
+                }
+                let look = docroot.look(system, now, self.every);
+                if let Some(id) = look.id {
+                    assert_eq!(docroot.kept(id), look.answer.resolved().map(|resolution| &**resolution));
+                }
+                look.answer
+            }
             None => {
                 let looked = self.cache.computed(&self.path, self.rules, system, now, self.every);
                 looked.expect("an absolute path").1.answer

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use docroot::{Answer, Cache, Docroot, Moment, News, Os, Rules, flip};
+use docroot::{Answer, Cache, Docroot, News, Os, Resolution, Rules, flip};
 
 use crate::c_path;
 
@@ -28,14 +28,13 @@ struct Own {
 }
 
 fn release_of(answer: &Answer) -> usize {
-    let resolution = answer.resolved().expect("a release is always there");
+    release_in(answer.resolved().expect("a release is always there"))
+}
+
+fn release_in(resolution: &Resolution) -> usize {
     let name = resolution.release().expect("a release").to_str().expect("text");
     assert!(resolution.docroot().to_str().expect("text").ends_with(name), "a torn chain: {resolution:?}");
     name.strip_prefix("release-").and_then(|number| number.parse().ok()).expect("a number")
-}
-
-fn nanoseconds(moment: Moment) -> u64 {
-    moment.since(Moment::from_nanoseconds(0)).expect("after the start").as_nanos().try_into().expect("a short run")
 }
 
 /// What all threads of the stress share.
@@ -50,6 +49,8 @@ struct Stress {
     looks: AtomicUsize,
     /// Looks of which it was known where they had to lead.
     judged: AtomicUsize,
+    /// Looks that were none, because what they had to find was remembered.
+    remembered: AtomicUsize,
     /// Flips that were seen.
     seen: AtomicUsize,
     flips: AtomicUsize,
@@ -74,7 +75,7 @@ impl Stress {
             .map(|number| Own {
                 link: link(&format!("own-{number}")),
                 flipped: AtomicUsize::new(0),
-                over: AtomicU64::new(nanoseconds(Os::now())),
+                over: AtomicU64::new(Os::now().nanoseconds()),
             })
             .collect();
         let mut cache = Cache::default();
@@ -83,7 +84,7 @@ impl Stress {
         let docroots = own.iter().map(|own| docroot(&own.link)).collect();
         let of_shared = docroot(&shared);
         cache.settle();
-        let [looks, judged, seen, flips] = [const { AtomicUsize::new(0) }; 4];
+        let [looks, judged, remembered, seen, flips] = [const { AtomicUsize::new(0) }; 5];
         Self {
             shared,
             own,
@@ -94,6 +95,7 @@ impl Stress {
             stop: AtomicBool::new(false),
             looks,
             judged,
+            remembered,
             seen,
             flips,
         }
@@ -106,7 +108,7 @@ impl Stress {
             number += 1;
             let text = format!("release-{}", number % RELEASES);
             flip(&own.link, text.as_ref()).expect("a flip");
-            own.over.store(nanoseconds(Os::now()), Ordering::Relaxed);
+            own.over.store(Os::now().nanoseconds(), Ordering::Relaxed);
             own.flipped.store(number, Ordering::Release);
             flip(&self.shared, text.as_ref()).expect("a flip");
             self.flips.fetch_add(2, Ordering::Relaxed);
@@ -121,15 +123,21 @@ impl Stress {
                 let flipped = own.flipped.load(Ordering::Acquire);
                 let over = own.over.load(Ordering::Relaxed);
                 let now = Os::now();
-                let look = docroot.look(&Os, now, every);
-                let found = release_of(&look.answer);
-                if let Some(News::Resolved { before: Some(_), .. }) = look.news.as_deref() {
-                    self.seen.fetch_add(1, Ordering::Relaxed);
-                }
+                let window = every.as_nanos().try_into().expect("a short window");
+                let found = if let Some(resolution) = docroot.remembered(now, window) {
+                    self.remembered.fetch_add(1, Ordering::Relaxed);
+                    release_in(resolution)
+                } else {
+                    let look = docroot.look(&Os, now, every);
+                    if let Some(News::Resolved { before: Some(_), .. }) = look.news.as_deref() {
+                        self.seen.fetch_add(1, Ordering::Relaxed);
+                    }
+                    release_of(&look.answer)
+                };
                 // The next flip may be done and not yet counted.
                 let later = own.flipped.load(Ordering::Acquire) + 1;
                 // Inside a window, older ones may be found too.
-                let is_due = every.is_zero() || u128::from(nanoseconds(now).saturating_sub(over)) > every.as_nanos();
+                let is_due = every.is_zero() || u128::from(now.nanoseconds().saturating_sub(over)) > every.as_nanos();
                 if is_due && later - flipped < RELEASES {
                     let may = (flipped..=later).any(|number| number % RELEASES == found);
                     self.judged.fetch_add(1, Ordering::Relaxed);
@@ -175,8 +183,13 @@ fn stress() {
         let found = release_of(&docroot.look(&Os, Os::now(), Duration::ZERO).answer);
         assert_eq!(found, own.flipped.load(Ordering::Relaxed) % RELEASES, "the last flip is seen");
     }
-    let [looks, judged, seen, flips] =
-        [&stress.looks, &stress.judged, &stress.seen, &stress.flips].map(|count| count.load(Ordering::Relaxed));
-    println!("{looks} looks ({judged} judged) by {LOOKERS} threads, {flips} flips by {FLIPPERS}, {seen} seen");
+    let [looks, judged, remembered, seen, flips] =
+        [&stress.looks, &stress.judged, &stress.remembered, &stress.seen, &stress.flips]
+            .map(|count| count.load(Ordering::Relaxed));
+    println!(
+        "{looks} looks ({judged} judged, {remembered} remembered) by {LOOKERS} threads, {flips} flips by {FLIPPERS}, \
+         {seen} seen"
+    );
     assert!(judged > 1000 && seen > 10, "{judged} looks judged, {seen} flips seen");
+    assert!(remembered > 1000, "{remembered} looks remembered");
 }
