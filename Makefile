@@ -243,8 +243,8 @@ audit: ## Check licences, sources and duplicates of all dependencies (needs carg
 # PEER=/path/to/other.so adds another module of the same symbol, PEER_CONF its directives.
 # BENCH='counted speed hosts' chooses parts, BENCH_ROUNDS how often each speed is measured.
 bench: ready-bench build ## Measure what a request costs, beside httpd alone and beside another module (PEER=...)
-	@$(CARGO) run $(CARGOFLAGS) -p realdoc-tests --bin bench -- $(BENCH)
-	$(CARGO) bench $(CARGOFLAGS) -p docroot --bench cache
+	@$(if $(filter cache,$(BENCH)),,$(CARGO) run $(CARGOFLAGS) -p realdoc-tests --bin bench -- $(BENCH))
+	$(if $(filter-out cache,$(BENCH)),,$(CARGO) bench $(CARGOFLAGS) -p docroot --bench cache)
 
 check: ready-check ## Check format, lints and documentation
 	@$(CARGO) fmt --all --check
