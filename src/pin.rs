@@ -176,13 +176,12 @@ fn begin_again<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) {
 /// Sets the variables of a request.
 #[inline(always)]
 fn tell_application<'r>(request: Request<'r>, site: &'r Site<'r>, trail: Option<Trail<'r>>) {
-    // Found out first, so that the trail need not be saved across the call.
-    let release = trail.and_then(Text::release);
-    // A redirect has a table of its own too, with other names in it; nobody was before us.
-    request.add_variable(DOCUMENT_ROOT, site.configured());
-    if let Some(release) = release {
+    // First, so that nothing of the trail must be saved across a call. A redirect has a table of its own too, with other
+    // names in it; nobody was before us.
+    if let Some(release) = trail.and_then(Text::release) {
         request.add_variable(RELEASE, release);
     }
+    request.add_variable(DOCUMENT_ROOT, site.configured());
 }
 
 /// The docroot as configured, for applications and logs.
