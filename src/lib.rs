@@ -6,14 +6,15 @@
 //! # The life of a request
 //!
 //! 1. httpd has read a request's header and chosen its virtual host. `post_read_request` looks where the docroot
-//!    leads ([`docroot::Docroot::look`]), keeps the answer for the request (the *pin*) and makes it the request's own
-//!    docroot with `ap_set_document_root`. Nothing that threads share is written for it.
+//!    leads ([`docroot::Docroot::remembered`] or, when that is too old, [`docroot::Docroot::look`]), lets the request hold
+//!    the answer (the *pin*) and makes it the request's own docroot, as `ap_set_document_root` does. Nothing that threads
+//!    share is written for it.
 //! 2. httpd and its modules map the URL below that docroot: `r->filename`, `DOCUMENT_ROOT`, `.htaccess`, PHP.
 //!    What is mapped elsewhere below the link (`Alias`), or below a docroot that only this request has
 //!    (`VirtualDocumentRoot`), `map_to_storage` leads to the pinned release before httpd walks the directories.
 //! 3. Every subrequest and internal redirect starts out with an empty configuration of its own; `create_request` gives
 //!    it the pin of the request that it came from.
-//! 4. The pin is let go when the pool of the main request is destroyed, after the last byte of the response.
+//! 4. The pin lasts until the pool of the main request is destroyed, after the last byte of the response.
 //!
 //! # Where things are
 //!
@@ -21,7 +22,7 @@
 //! |---|---|
 //! | `hooks` | the functions that httpd calls at run time: guard, wrap, call, map |
 //! | `directives` | the functions that httpd calls while it reads its configuration, and what they set |
-//! | `pin` | what a request tree holds on to |
+//! | `pin` | what requests hold on to |
 //! | `news` | what the log says of docroots |
 //! | `sections` | `<Directory>` sections that follow the links |
 //! | `proxies` | what goes around the links, and is warned of |

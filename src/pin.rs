@@ -1,4 +1,4 @@
-//! What a request tree holds on to.
+//! What requests hold on to.
 //!
 //! Owns: when a docroot is pinned, who inherits the pin, and which paths it applies to. Must not: be `unsafe`, or
 //! know how a docroot is resolved.
