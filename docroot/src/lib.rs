@@ -41,11 +41,13 @@ mod flip;
 mod kept;
 mod path;
 mod printable;
+mod readlink;
 mod releases;
 mod resolve;
 mod settings;
 mod sys;
 mod system;
+mod walk;
 
 pub use cache::{Answer, COMPUTED_MAX, Cache, Docroot, Look, News, NotAbsolute, Record};
 pub use failure::Failure;

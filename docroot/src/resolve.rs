@@ -1,23 +1,18 @@
-//! Following the links of a docroot.
+//! Where a docroot leads.
 //!
-//! Owns: the walk from `/`, in both modes, and the check that tells with one system call whether a past walk still
-//! holds. Must not: remember anything from one walk to the next; that is `cache.rs`.
-//!
-//! The walk reads each link once and never looks back, so that a flip in the middle of it cannot give a mixture: what
-//! comes out was true of each link at the moment it was read.
+//! Owns: what comes out of a walk, in both modes, and the check that tells with one system call whether a past walk
+//! still holds. Must not: walk itself (`walk.rs`, `readlink.rs`), or remember anything from one walk to the next; that
+//! is `cache.rs`.
 
 use std::ffi::{CStr, CString};
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use crate::failure::Failure;
-use crate::path::{last, led, pop, push, rest_under, split_first};
+use crate::path::{last, led, rest_under};
+use crate::readlink::{FirstLink, append_all, first_link};
 use crate::releases::{Passage, Releases};
 use crate::system::{Errno, FileId, System};
-
-/// How many links a walk follows before it calls them a loop: as many as Linux (`path_resolution(7)`).
-const LINKS_MAX: usize = 40;
+use crate::walk::{Met, Walk, with_terminated};
 
 /// How far links are followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -326,108 +321,6 @@ fn realpath(system: &impl System, docroot: &[u8], rules: &Rules) -> Result<(Reso
     finish(system, &at, &links, of_docroot.map(|index| last(&links[index].target)), rules)
 }
 
-/// A link that a walk has met.
-struct Met {
-    link: Vec<u8>,
-    target: Vec<u8>,
-    text: Vec<u8>,
-}
-
-/// The walk of realpath mode, one component at a time.
-struct Walk<'s, S> {
-    system: &'s S,
-    /// How far it has come: real directories only, without a trailing slash; empty is the root.
-    at: Vec<u8>,
-    /// What is still to be walked.
-    ahead: Vec<u8>,
-    links: Vec<Met>,
-    /// The links whose text is being walked: which one, and how much of `ahead` remains when its text is used up.
-    open: Vec<(usize, usize)>,
-    /// The last link that is part of the docroot itself and not of another link's text.
-    of_docroot: Option<usize>,
-}
-
-impl<'s, S: System> Walk<'s, S> {
-    fn new(system: &'s S, docroot: &[u8]) -> Self {
-        Self::from(system, b"", docroot)
-    }
-
-    /// The walk of `ahead` from `start` on, in whose path there is no link.
-    fn from(system: &'s S, start: &[u8], ahead: &[u8]) -> Self {
-        // Room for all of it at once.
-        let mut at = Vec::with_capacity(start.len() + ahead.len());
-        at.extend_from_slice(start);
-        Self { system, at, ahead: ahead.to_vec(), links: Vec::new(), open: Vec::new(), of_docroot: None }
-    }
-
-    fn run(&mut self) -> Result<(), Failure> {
-        loop {
-            let next =
-                split_first(&self.ahead).map(|(name, rest)| (SmallVec::<[u8; 64]>::from_slice(name), rest.len()));
-            // A link's text is used up when what comes next belongs to what stood behind the link.
-            let upcoming = next.as_ref().map_or(0, |(name, rest)| name.len() + rest);
-            while let Some(&(index, behind)) = self.open.last()
-                && upcoming <= behind
-            {
-                self.links[index].target.clone_from(&self.at);
-                self.open.pop();
-            }
-            let Some((name, rest)) = next else {
-                return Ok(());
-            };
-            self.ahead.drain(..self.ahead.len() - rest);
-            self.step(&name)?;
-        }
-    }
-
-    fn step(&mut self, name: &[u8]) -> Result<(), Failure> {
-        match name {
-            // Nothing lies beside or above what is no directory. (An ordinary name behind a file fails on its own.)
-            b"." => self.check_directory(),
-            b".." => {
-                self.check_directory()?;
-                pop(&mut self.at);
-                Ok(())
-            }
-            name => {
-                push(&mut self.at, name);
-                match with_terminated(&self.at, |path| self.system.read_link(path))? {
-                    Ok(text) => self.follow(text),
-                    Err(Errno(libc::EINVAL)) => Ok(()),
-                    Err(errno) => Err(Failure::new(&self.at, errno)),
-                }
-            }
-        }
-    }
-
-    fn follow(&mut self, text: Vec<u8>) -> Result<(), Failure> {
-        if self.links.len() == LINKS_MAX {
-            return Err(Failure::new(&self.at, Errno(libc::ELOOP)));
-        }
-        if self.open.is_empty() {
-            self.of_docroot = Some(self.links.len());
-        }
-        self.open.push((self.links.len(), self.ahead.len()));
-        self.ahead.splice(..0, text.iter().copied());
-        let is_absolute = text.first() == Some(&b'/');
-        self.links.push(Met { link: self.at.clone(), target: Vec::new(), text });
-        if is_absolute {
-            self.at.clear();
-        } else {
-            pop(&mut self.at);
-        }
-        Ok(())
-    }
-
-    fn check_directory(&self) -> Result<(), Failure> {
-        match with_terminated(&self.at, |path| self.system.status(path))? {
-            Ok(status) if status.is_directory => Ok(()),
-            Ok(_) => Err(Failure::new(&self.at, Errno(libc::ENOTDIR))),
-            Err(errno) => Err(Failure::new(&self.at, errno)),
-        }
-    }
-}
-
 fn readlink(
     system: &impl System,
     docroot: &[u8],
@@ -442,100 +335,6 @@ fn readlink(
             finish(system, &resolved, &met, Some(last(&met[0].target)), rules)
         }
         Err(canonical) => finish(system, &canonical, &[], None, rules),
-    }
-}
-
-/// The only link that readlink mode knows of.
-struct FirstLink<'d> {
-    link: Vec<u8>,
-    target: Vec<u8>,
-    text: Vec<u8>,
-    /// What of the docroot stands behind it.
-    behind: &'d [u8],
-}
-
-/// The first link of a docroot from `start` on, or the docroot in its canonical form if there is none.
-fn first_link<'d>(
-    system: &impl System,
-    docroot: &'d [u8],
-    start: &[u8],
-) -> Result<Result<FirstLink<'d>, Vec<u8>>, Failure> {
-    let (mut at, mut ahead) = match rest_under(docroot, start) {
-        // The start itself is the first place to look at, so all but its last component are taken as they are.
-        Some(behind) => {
-            let at = &docroot[..docroot.len() - behind.len()];
-            let last = at.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-            (at[..last].to_vec(), &docroot[last..])
-        }
-        None => (Vec::new(), docroot),
-    };
-    let mut unexamined = at.len();
-    while let Some((name, rest)) = split_first(ahead) {
-        ahead = rest;
-        match name {
-            b"." => continue,
-            b".." => {
-                // Behind `unexamined` there is no link, so the directory above is the one written above.
-                if at.len() <= unexamined {
-                    (at, unexamined) = (real(system, &at)?, 0);
-                }
-                pop(&mut at);
-                continue;
-            }
-            _ => push(&mut at, name),
-        }
-        match with_terminated(&at, |path| system.read_link(path))? {
-            Ok(text) => {
-                let target = join_text(system, &at, &text, unexamined)?;
-                return Ok(Ok(FirstLink { link: at, target, text, behind: ahead }));
-            }
-            Err(Errno(libc::EINVAL)) => {}
-            Err(errno) => return Err(Failure::new(&at, errno)),
-        }
-    }
-    Ok(Err(at))
-}
-
-/// The real path of a directory above the place where looking for a link began, where links may hide what the parent
-/// is.
-fn real(system: &impl System, directory: &[u8]) -> Result<Vec<u8>, Failure> {
-    let mut walk = Walk::new(system, directory);
-    walk.run()?;
-    Ok(walk.at)
-}
-
-/// Makes a link's text absolute: joins a relative one to the link's directory and folds its leading `.` and `..`.
-/// What follows the first name is left as it is, because that name may be a link.
-fn join_text(system: &impl System, link: &[u8], text: &[u8], mut unexamined: usize) -> Result<Vec<u8>, Failure> {
-    let mut joined = Vec::new();
-    let mut ahead = text;
-    if text.first() != Some(&b'/') {
-        joined.extend_from_slice(link);
-        pop(&mut joined);
-    }
-    while let Some((name, rest)) = split_first(ahead) {
-        match name {
-            b"." => {}
-            b".." => {
-                if joined.len() <= unexamined {
-                    (joined, unexamined) = (real(system, &joined)?, 0);
-                }
-                pop(&mut joined);
-            }
-            _ => break,
-        }
-        ahead = rest;
-    }
-    append_all(&mut joined, ahead);
-    Ok(joined)
-}
-
-fn append_all(path: &mut Vec<u8>, mut ahead: &[u8]) {
-    while let Some((name, rest)) = split_first(ahead) {
-        if name != b"." {
-            push(path, name);
-        }
-        ahead = rest;
     }
 }
 
@@ -573,15 +372,6 @@ fn finish(
         None => release,
     };
     Ok((Resolution::new(docroot, release, met)?, witness))
-}
-
-/// Makes a system call with a path; the empty path is the root. Without memory from the heap, because thousands of
-/// docroots may be walked when a server starts.
-fn with_terminated<R>(path: &[u8], call: impl FnOnce(&CStr) -> R) -> Result<R, Failure> {
-    let path = if path.is_empty() { b"/" } else { path };
-    let mut terminated: SmallVec<[u8; 256]> = SmallVec::from_slice(path);
-    terminated.push(0);
-    CStr::from_bytes_with_nul(&terminated).map(call).map_err(|_| Failure::new(path, Errno(libc::EINVAL)))
 }
 
 /// The path as a string of its own; the empty path is the root.

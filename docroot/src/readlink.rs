@@ -1,0 +1,107 @@
+//! The link of readlink mode.
+//!
+//! Owns: finding the first link of a path, and where its text leads. Must not: follow another one, except to tell what
+//! lies above a link.
+
+use crate::failure::Failure;
+use crate::path::{pop, push, rest_under, split_first};
+use crate::system::{Errno, System};
+use crate::walk::{Walk, with_terminated};
+
+/// The only link that readlink mode knows of.
+pub struct FirstLink<'d> {
+    /// Where it is.
+    pub link: Vec<u8>,
+    /// Its text, made absolute.
+    pub target: Vec<u8>,
+    /// What it says.
+    pub text: Vec<u8>,
+    /// What of the docroot stands behind it.
+    pub behind: &'d [u8],
+}
+
+/// The first link of a docroot from `start` on, or the docroot in its canonical form if there is none.
+pub fn first_link<'d>(
+    system: &impl System,
+    docroot: &'d [u8],
+    start: &[u8],
+) -> Result<Result<FirstLink<'d>, Vec<u8>>, Failure> {
+    let (mut at, mut ahead) = match rest_under(docroot, start) {
+        // The start itself is the first place to look at, so all but its last component are taken as they are.
+        Some(behind) => {
+            let at = &docroot[..docroot.len() - behind.len()];
+            let last = at.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+            (at[..last].to_vec(), &docroot[last..])
+        }
+        None => (Vec::new(), docroot),
+    };
+    let mut unexamined = at.len();
+    while let Some((name, rest)) = split_first(ahead) {
+        ahead = rest;
+        match name {
+            b"." => continue,
+            b".." => {
+                // Behind `unexamined` there is no link, so the directory above is the one written above.
+                if at.len() <= unexamined {
+                    (at, unexamined) = (real(system, &at)?, 0);
+                }
+                pop(&mut at);
+                continue;
+            }
+            _ => push(&mut at, name),
+        }
+        match with_terminated(&at, |path| system.read_link(path))? {
+            Ok(text) => {
+                let target = join_text(system, &at, &text, unexamined)?;
+                return Ok(Ok(FirstLink { link: at, target, text, behind: ahead }));
+            }
+            Err(Errno(libc::EINVAL)) => {}
+            Err(errno) => return Err(Failure::new(&at, errno)),
+        }
+    }
+    Ok(Err(at))
+}
+
+/// The real path of a directory above the place where looking for a link began, where links may hide what the parent
+/// is.
+fn real(system: &impl System, directory: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut walk = Walk::new(system, directory);
+    walk.run()?;
+    Ok(walk.at)
+}
+
+/// Makes a link's text absolute: joins a relative one to the link's directory and folds its leading `.` and `..`.
+/// What follows the first name is left as it is, because that name may be a link.
+fn join_text(system: &impl System, link: &[u8], text: &[u8], mut unexamined: usize) -> Result<Vec<u8>, Failure> {
+    let mut joined = Vec::new();
+    let mut ahead = text;
+    if text.first() != Some(&b'/') {
+        joined.extend_from_slice(link);
+        pop(&mut joined);
+    }
+    while let Some((name, rest)) = split_first(ahead) {
+        match name {
+            b"." => {}
+            b".." => {
+                if joined.len() <= unexamined {
+                    (joined, unexamined) = (real(system, &joined)?, 0);
+                }
+                pop(&mut joined);
+            }
+            _ => break,
+        }
+        ahead = rest;
+    }
+    append_all(&mut joined, ahead);
+    Ok(joined)
+}
+
+/// Appends all components but `.`.
+pub fn append_all(path: &mut Vec<u8>, mut ahead: &[u8]) {
+    while let Some((name, rest)) = split_first(ahead) {
+        if name != b"." {
+            push(path, name);
+        }
+        ahead = rest;
+    }
+}
