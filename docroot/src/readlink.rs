@@ -8,7 +8,15 @@ use crate::path::{pop, push, rest_under, split_first};
 use crate::system::{Errno, System};
 use crate::walk::{Walk, with_terminated};
 
-/// The only link that readlink mode knows of.
+/// What readlink mode finds on the way to a docroot.
+pub enum Found<'d> {
+    /// The only link that it knows of.
+    Link(FirstLink<'d>),
+    /// No link: the docroot in its canonical form.
+    Canonical(Vec<u8>),
+}
+
+/// The first link on the way to a docroot.
 pub struct FirstLink<'d> {
     /// Where it is.
     pub link: Vec<u8>,
@@ -20,12 +28,8 @@ pub struct FirstLink<'d> {
     pub behind: &'d [u8],
 }
 
-/// The first link of a docroot from `start` on, or the docroot in its canonical form if there is none.
-pub fn first_link<'d>(
-    system: &impl System,
-    docroot: &'d [u8],
-    start: &[u8],
-) -> Result<Result<FirstLink<'d>, Vec<u8>>, Failure> {
+/// Looks for the first link of a docroot from `start` on.
+pub fn first_link<'d>(system: &impl System, docroot: &'d [u8], start: &[u8]) -> Result<Found<'d>, Failure> {
     let (mut at, mut ahead) = match rest_under(docroot, start) {
         // The start itself is the first place to look at, so all but its last component are taken as they are.
         Some(behind) => {
@@ -53,13 +57,13 @@ pub fn first_link<'d>(
         match with_terminated(&at, |path| system.read_link(path))? {
             Ok(text) => {
                 let target = join_text(system, &at, &text, unexamined)?;
-                return Ok(Ok(FirstLink { link: at, target, text, behind: ahead }));
+                return Ok(Found::Link(FirstLink { link: at, target, text, behind: ahead }));
             }
             Err(Errno(libc::EINVAL)) => {}
             Err(errno) => return Err(Failure::new(&at, errno)),
         }
     }
-    Ok(Err(at))
+    Ok(Found::Canonical(at))
 }
 
 /// The real path of a directory above the place where looking for a link began, where links may hide what the parent

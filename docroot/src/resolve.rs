@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::failure::Failure;
 use crate::path::{last, led, rest_under};
-use crate::readlink::{FirstLink, append_all, first_link};
+use crate::readlink::{FirstLink, Found, append_all, first_link};
 use crate::releases::{Passage, Releases};
 use crate::system::{Errno, FileId, System};
 use crate::walk::{Met, Walk, with_terminated};
@@ -287,10 +287,10 @@ pub fn passages_from(system: &impl System, real: &[u8], docroot: &CStr, rules: &
     if let Mode::Readlink { from } = &rules.mode {
         let start = from.as_deref().map_or(real, CStr::to_bytes);
         return match first_link(system, docroot.to_bytes(), start) {
-            Ok(Ok(found)) => {
+            Ok(Found::Link(found)) => {
                 vec![Passage { link: found.link, target: Some(found.target).filter(|target| admitted(target)) }]
             }
-            Ok(Err(_)) | Err(_) => Vec::new(),
+            Ok(Found::Canonical(_)) | Err(_) => Vec::new(),
         };
     }
     let path = docroot.to_bytes();
@@ -328,13 +328,13 @@ fn readlink(
     rules: &Rules,
 ) -> Result<(Resolution, Witness), Failure> {
     match first_link(system, docroot, start)? {
-        Ok(FirstLink { link, target, text, behind }) => {
+        Found::Link(FirstLink { link, target, text, behind }) => {
             let mut resolved = target.clone();
             append_all(&mut resolved, behind);
             let met = [Met { link, target, text }];
             finish(system, &resolved, &met, Some(last(&met[0].target)), rules)
         }
-        Err(canonical) => finish(system, &canonical, &[], None, rules),
+        Found::Canonical(canonical) => finish(system, &canonical, &[], None, rules),
     }
 }
 
