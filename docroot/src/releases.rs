@@ -137,8 +137,12 @@ pub fn overlaps(one: &[u8], other: &[u8]) -> bool {
 }
 
 fn is_below(path: &[u8], prefix: &[u8]) -> bool {
-    // Most have no wildcards, and then most often this is it.
-    rest_under(path, prefix).is_some() || depth_below(path, prefix).is_some()
+    // Most have no wildcards, and then most often one of the first two is it.
+    if rest_under(path, prefix).is_some() {
+        return true;
+    }
+    let is_above = || rest_under(prefix, path).is_some();
+    !is_above() && depth_below(path, prefix).is_some()
 }
 
 /// Whether a section for `section` applies to all that `pattern` stands for, and below it.

@@ -295,15 +295,13 @@ pub fn passages_from(system: &impl System, real: &[u8], docroot: &CStr, rules: &
     }
     let path = docroot.to_bytes();
     let rest = rest_under(path, real).unwrap_or(path);
-    let mut walk = Walk::from(system, &path[..path.len() - rest.len()], rest);
-    // Where the walk ended shows in the links that are still open.
+    let mut walk = Walk::from(system, path.len() - rest.len(), path);
+    // Where the walk ended shows in the links that it did not get to the end of.
     let _ = walk.run();
-    let dangling: Vec<usize> = walk.open.iter().map(|&(index, _)| index).collect();
-    walk.links
-        .into_iter()
-        .enumerate()
+    let links = std::mem::take(&mut walk.links).into_iter().enumerate();
+    links
         .map(|(index, Met { link, target, .. })| {
-            let is_there = !dangling.contains(&index) && admitted(&target);
+            let is_there = walk.got_to(index) && admitted(&target);
             Passage { link, target: is_there.then_some(target) }
         })
         .collect()
@@ -311,13 +309,11 @@ pub fn passages_from(system: &impl System, real: &[u8], docroot: &CStr, rules: &
 
 fn realpath(system: &impl System, docroot: &[u8], rules: &Rules) -> Result<(Resolution, Witness), Failure> {
     let mut walk = Walk::new(system, docroot);
-    let result = walk.run();
-    let Walk { at, links, open, of_docroot, .. } = walk;
-    result.map_err(|failure| {
-        let got_to = |index: usize| open.iter().all(|&(open, _)| open != index);
-        let met = links.iter().enumerate();
-        failure.behind(met.map(|(index, met)| (&met.link[..], got_to(index).then_some(&met.target[..]))), rules)
+    walk.run().map_err(|failure| {
+        let met = walk.links.iter().enumerate();
+        failure.behind(met.map(|(index, met)| (&met.link[..], walk.got_to(index).then_some(&met.target[..]))), rules)
     })?;
+    let Walk { at, links, of_docroot, .. } = walk;
     finish(system, &at, &links, of_docroot.map(|index| last(&links[index].target)), rules)
 }
 

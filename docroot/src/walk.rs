@@ -7,7 +7,7 @@
 
 use std::ffi::CStr;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::failure::Failure;
 use crate::path::{pop, push, split_first};
@@ -26,85 +26,82 @@ pub struct Met {
     pub text: Vec<u8>,
 }
 
-/// The walk of realpath mode, one component at a time.
-pub struct Walk<'s, S> {
-    system: &'s S,
+/// The walk of realpath mode, one component at a time. With few allocations, because thousands of docroots may be walked
+/// when a server starts.
+pub struct Walk<'p, S> {
+    system: &'p S,
+    /// The path that is walked.
+    path: &'p [u8],
     /// How far it has come: real directories only, without a trailing slash; empty is the root.
     pub at: Vec<u8>,
-    /// What is still to be walked.
-    ahead: Vec<u8>,
     /// The links met so far, in this order.
     pub links: Vec<Met>,
-    /// The links whose text is being walked: which one, and how much of `ahead` remains when its text is used up.
-    pub open: Vec<(usize, usize)>,
+    /// The texts that are being walked, the innermost last: of which link (of none: the path itself), and how much of it
+    /// is done.
+    open: SmallVec<[(Option<usize>, usize); 4]>,
     /// The last link that is part of the docroot itself and not of another link's text.
     pub of_docroot: Option<usize>,
 }
 
-impl<'s, S: System> Walk<'s, S> {
+impl<'p, S: System> Walk<'p, S> {
     /// The walk of a whole path.
-    pub fn new(system: &'s S, docroot: &[u8]) -> Self {
-        Self::from(system, b"", docroot)
+    pub fn new(system: &'p S, path: &'p [u8]) -> Self {
+        Self::from(system, 0, path)
     }
 
-    /// The walk of `ahead` from `start` on, in whose path there is no link.
-    pub fn from(system: &'s S, start: &[u8], ahead: &[u8]) -> Self {
+    /// The walk of a path of which so much is known to have no link in it.
+    pub fn from(system: &'p S, real: usize, path: &'p [u8]) -> Self {
         // Room for all of it at once.
-        let mut at = Vec::with_capacity(start.len() + ahead.len());
-        at.extend_from_slice(start);
-        Self { system, at, ahead: ahead.to_vec(), links: Vec::new(), open: Vec::new(), of_docroot: None }
+        let mut at = Vec::with_capacity(path.len());
+        at.extend_from_slice(&path[..real]);
+        Self { system, path, at, links: Vec::new(), open: smallvec![(None, real)], of_docroot: None }
     }
 
     /// Walks as far as one can get.
     pub fn run(&mut self) -> Result<(), Failure> {
-        loop {
-            let next =
-                split_first(&self.ahead).map(|(name, rest)| (SmallVec::<[u8; 64]>::from_slice(name), rest.len()));
-            // A link's text is used up when what comes next belongs to what stood behind the link.
-            let upcoming = next.as_ref().map_or(0, |(name, rest)| name.len() + rest);
-            while let Some(&(index, behind)) = self.open.last()
-                && upcoming <= behind
-            {
-                self.links[index].target.clone_from(&self.at);
+        while let Some((link, done)) = self.open.last_mut() {
+            let text = link.map_or(self.path, |index| &self.links[index].text);
+            let Some((name, rest)) = split_first(&text[*done..]) else {
+                if let Some(index) = *link {
+                    self.links[index].target.clone_from(&self.at);
+                }
                 self.open.pop();
-            }
-            let Some((name, rest)) = next else {
-                return Ok(());
+                continue;
             };
-            self.ahead.drain(..self.ahead.len() - rest);
-            self.step(&name)?;
-        }
-    }
-
-    fn step(&mut self, name: &[u8]) -> Result<(), Failure> {
-        match name {
-            // Nothing lies beside or above what is no directory. (An ordinary name behind a file fails on its own.)
-            b"." => self.check_directory(),
-            b".." => {
-                self.check_directory()?;
-                pop(&mut self.at);
-                Ok(())
-            }
-            name => {
-                push(&mut self.at, name);
-                match with_terminated(&self.at, |path| self.system.read_link(path))? {
-                    Ok(text) => self.follow(text),
-                    Err(Errno(libc::EINVAL)) => Ok(()),
-                    Err(errno) => Err(Failure::new(&self.at, errno)),
+            *done = text.len() - rest.len();
+            match name {
+                // Nothing lies beside or above what is no directory. (An ordinary name behind a file fails on its own.)
+                b"." => self.check_directory()?,
+                b".." => {
+                    self.check_directory()?;
+                    pop(&mut self.at);
+                }
+                name => {
+                    push(&mut self.at, name);
+                    match with_terminated(&self.at, |path| self.system.read_link(path))? {
+                        Ok(text) => self.follow(text)?,
+                        Err(Errno(libc::EINVAL)) => {}
+                        Err(errno) => return Err(Failure::new(&self.at, errno)),
+                    }
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Whether the walk has got to where this link leads.
+    pub fn got_to(&self, index: usize) -> bool {
+        self.open.iter().all(|&(open, _)| open != Some(index))
     }
 
     fn follow(&mut self, text: Vec<u8>) -> Result<(), Failure> {
         if self.links.len() == LINKS_MAX {
             return Err(Failure::new(&self.at, Errno(libc::ELOOP)));
         }
-        if self.open.is_empty() {
+        if let [_] = self.open[..] {
             self.of_docroot = Some(self.links.len());
         }
-        self.open.push((self.links.len(), self.ahead.len()));
-        self.ahead.splice(..0, text.iter().copied());
+        self.open.push((Some(self.links.len()), 0));
         let is_absolute = text.first() == Some(&b'/');
         self.links.push(Met { link: self.at.clone(), target: Vec::new(), text });
         if is_absolute {
