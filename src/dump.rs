@@ -9,19 +9,21 @@ use docroot::{Docroot, Mode, Moment, Os, Rules, passages, printable};
 use std::time::Duration;
 
 use crate::httpd::Server;
+use crate::links::Walks;
 use crate::sections::following;
 
 /// The docroots of all servers, as text.
 pub fn table(main: Server<'_>) -> String {
     let mut text = String::from("mod_realdoc docroots:\n");
+    let mut walks = Walks::default();
     for server in main.with_virtual_hosts() {
         // Nothing can go wrong when one writes to a string.
-        let _ = describe(&mut text, server);
+        let _ = describe(&mut text, server, &mut walks);
     }
     text
 }
 
-fn describe(text: &mut String, server: Server<'_>) -> std::fmt::Result {
+fn describe(text: &mut String, server: Server<'_>, walks: &mut Walks) -> std::fmt::Result {
     writeln!(text, "{}", server.description())?;
     let Some(path) = server.configured_document_root() else {
         return writeln!(text, "    docroot: none");
@@ -55,7 +57,10 @@ fn describe(text: &mut String, server: Server<'_>) -> std::fmt::Result {
             }
         }?;
     }
-    for (section, led) in following(server) {
+    let Some((rules, passages)) = walks.server(server, |rules| rules.releases.is_some()) else {
+        return Ok(());
+    };
+    for (section, led) in following(server, rules, &passages) {
         for path in led {
             writeln!(text, "    follows: <Directory {}> at {}", printable(&section), printable(&path))?;
         }

@@ -10,7 +10,7 @@ use apache_sys as sys;
 use crate::guard::guard;
 use crate::httpd::{Pool, Request, Server, is_defined, is_rehearsal};
 use crate::warnings::Warnings;
-use crate::{directives, dump, pin, proxies, sections, status, warnings};
+use crate::{directives, dump, links, pin, status, warnings};
 
 /// A subrequest or an internal redirect begins: it gets the pin of the request that it came from.
 ///
@@ -74,8 +74,7 @@ pub unsafe extern "C" fn check_config(
             // SAFETY: httpd guarantees both for as long as the configuration lives, and that this is its only thread.
             unsafe {
                 let main = Server::new(s);
-                sections::follow_links(Pool::new(pconf), main, &mut warnings);
-                proxies::warn(main, &mut warnings);
+                links::check(Pool::new(pconf), main, &mut warnings);
                 warnings.tell_or_keep(main);
             }
         }

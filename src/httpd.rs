@@ -23,7 +23,7 @@ use crate::realdoc_module;
 mod configuration;
 mod request;
 
-pub use configuration::Definition;
+pub use configuration::{ByHost, Definition};
 pub use request::Request;
 
 /// The module record, which httpd writes to when it loads the module.

@@ -24,6 +24,7 @@
 //! | `directives` | the functions that httpd calls while it reads its configuration, and what they set |
 //! | `pin` | what requests hold on to |
 //! | `news` | what the log says of docroots |
+//! | `links` | which docroots are walked while the configuration is checked |
 //! | `sections` | `<Directory>` sections that follow the links |
 //! | `proxies` | what goes around the links, and is warned of |
 //! | `warnings` | when the operator is told what cannot be |
@@ -38,6 +39,7 @@ mod fault;
 mod guard;
 mod hooks;
 mod httpd;
+mod links;
 mod news;
 mod pin;
 mod proxies;

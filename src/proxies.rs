@@ -7,52 +7,44 @@
 //! whatever a request is pinned to. What httpd has made of such a line is private to mod_proxy, so that the lines are
 //! read as they are written.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use docroot::{Os, passages};
+use docroot::Passage;
 
-use crate::directives::RulesOf;
-use crate::httpd::{Definition, Server};
-use crate::sections::docroot;
+use crate::httpd::{ByHost, Definition, Server};
 use crate::warnings::Warnings;
 
 /// What can send a request to a FastCGI server at a path of its own.
-const DIRECTIVES: [&str; 3] = ["ProxyPass", "ProxyPassMatch", "RewriteRule"];
+pub const DIRECTIVES: [&str; 3] = ["ProxyPass", "ProxyPassMatch", "RewriteRule"];
 
 const SCHEME: &[u8] = b"fcgi://";
 
-/// Warns of the lines that give a path through a docroot's link to a FastCGI server.
-///
-/// # Safety
-/// Only while the configuration is being checked, before there are threads.
-pub unsafe fn warn(main: Server<'_>, warnings: &mut Warnings) {
-    let mut by_place: HashMap<_, Vec<(Definition<'_>, &[u8])>> = HashMap::new();
-    // SAFETY: the caller's promise.
-    for definition in unsafe { Definition::all(&DIRECTIVES) } {
-        if let Some(path) = fixed_path(definition.arguments().to_bytes()) {
-            by_place.entry(definition.virtual_host()).or_default().push((definition, path));
+/// The lines of the configuration that give a path to a FastCGI server.
+#[derive(Default)]
+pub struct Proxies<'s> {
+    lines: ByHost<'s, (Definition<'s>, &'s Path)>,
+}
+
+impl<'s> Proxies<'s> {
+    /// Adds a directive, if it is one that matters here.
+    pub fn add(&mut self, definition: Definition<'s>) {
+        if DIRECTIVES.iter().any(|name| definition.is(name))
+            && let Some(path) = fixed_path(definition.arguments().to_bytes())
+        {
+            self.lines.add(definition, (definition, Path::new(OsStr::from_bytes(path))));
         }
     }
-    if by_place.is_empty() {
-        return;
+
+    /// Whether links of a server's docroot can matter to these lines.
+    pub fn concern(&self, server: Server<'s>) -> bool {
+        self.lines.of(server).next().is_some()
     }
-    let mut rules_of = RulesOf::default();
-    for server in main.with_virtual_hosts() {
-        // What stands outside of all virtual hosts is inherited.
-        let places = [None].into_iter().chain(server.place().map(Some));
-        let lines: Vec<_> = places.filter_map(|place| by_place.get(&place)).flatten().collect();
-        if lines.is_empty() {
-            continue;
-        }
-        let Some((rules, docroot)) = rules_of.server(server).zip(docroot(server)) else {
-            continue;
-        };
-        let passages = passages(&Os, docroot, rules);
-        for (definition, path) in lines {
-            let path = Path::new(OsStr::from_bytes(path));
+
+    /// Warns of the lines that give a path through a link of a server's docroot.
+    pub fn warn(&self, server: Server<'s>, passages: &[Passage], warnings: &mut Warnings) {
+        for (definition, path) in self.lines.of(server) {
             let passage = passages.iter().find(|passage| path.starts_with(OsStr::from_bytes(&passage.link)));
             let Some(passage) = passage else { continue };
             warnings.add(format!(

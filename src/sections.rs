@@ -6,40 +6,49 @@
 //! Since requests see the real path, `<Directory /srv/app/current/public>` would no longer apply to them. With
 //! `RealdocReleases` a copy of it stands at the releases too. This is done once, while the configuration is checked.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::ffi::CStr;
+use docroot::{Passage, Rules, follow, is_led_away, overlaps};
 
-use docroot::{
-    Errno, Mode, Os, Passage, Rules, Status, System, Timestamp, follow, is_led_away, overlaps, passages, passages_from,
-};
-
-use crate::directives::RulesOf;
-use crate::httpd::{Definition, Pool, Server};
+use crate::httpd::{ByHost, Definition, Pool, Server};
 use crate::warnings::Warnings;
 
-/// Lets the sections of all servers follow, and warns of what cannot.
-///
-/// # Safety
-/// Only while the configuration is being checked, before there are threads.
-pub unsafe fn follow_links<'s>(pool: Pool<'s>, main: Server<'s>, warnings: &mut Warnings) {
-    // SAFETY: the caller's promise.
-    let definitions = unsafe { Definitions::new() };
-    let mut rules_of = RulesOf::default();
-    let files = Neighbours::default();
-    for server in main.with_virtual_hosts() {
-        let Some(rules) = rules_of.server(server) else {
-            continue;
-        };
-        let (of_all, of_host) = (&definitions.of_all, definitions.of_host(server));
-        // With thousands of virtual hosts, to look at what no section is written for would be felt.
-        if rules.releases.is_none() && of_all.iter().chain(of_host).all(Known::is_for_all) {
-            continue;
+/// The directives that matter here.
+pub const DIRECTIVES: [&str; 4] = ["<Directory", "<DirectoryMatch", "VirtualDocumentRoot", "VirtualDocumentRootIP"];
+
+/// The sections of the configuration as they are written, and what computes docroots.
+#[derive(Default)]
+pub struct Sections<'s> {
+    written: ByHost<'s, Known<'s>>,
+    computed: ByHost<'s, Definition<'s>>,
+}
+
+impl<'s> Sections<'s> {
+    /// Adds a directive, if it is one that matters here.
+    pub fn add(&mut self, definition: Definition<'s>) {
+        if !DIRECTIVES.iter().any(|name| definition.is(name)) {
+            return;
         }
-        let Some(docroot) = docroot(server) else {
-            continue;
-        };
-        let passages = files.passages(docroot, rules);
+        if definition.is_section() {
+            self.written.add(definition, Known { definition, path: definition.path() });
+        } else {
+            self.computed.add(definition, definition);
+        }
+    }
+
+    /// Whether links of a server's docroot can matter to its sections. To look at what no section is written for would
+    /// be felt where there are thousands of virtual hosts.
+    pub fn concern(&self, server: Server<'s>, rules: &Rules) -> bool {
+        rules.releases.is_some() || self.written.of(server).any(|known| !known.is_for_all())
+    }
+
+    /// Lets the sections of a server follow the links on the way to its docroot, and warns of those that cannot.
+    pub fn follow(
+        &self,
+        server: Server<'s>,
+        rules: &Rules,
+        passages: &[Passage],
+        pool: Pool<'s>,
+        warnings: &mut Warnings,
+    ) {
         let mut follows = false;
         if let Some(releases) = &rules.releases {
             let copies: Vec<_> = server
@@ -47,7 +56,7 @@ pub unsafe fn follow_links<'s>(pool: Pool<'s>, main: Server<'s>, warnings: &mut 
                 .into_iter()
                 .filter_map(|section| Some((section, section.path()?)))
                 .flat_map(|(section, path)| {
-                    let led = follow(path.to_bytes(), &passages, releases);
+                    let led = follow(path.to_bytes(), passages, releases);
                     led.into_iter().map(move |path| section.copy_for(&path, pool))
                 })
                 .collect();
@@ -56,126 +65,33 @@ pub unsafe fn follow_links<'s>(pool: Pool<'s>, main: Server<'s>, warnings: &mut 
                 server.add_sections(&copies, pool);
             }
         }
-        let computed = || of_all.iter().chain(of_host).filter(|known| !known.definition.is_section());
-        for known in of_all.iter().chain(of_host).filter(|known| known.definition.is_section()) {
-            let Some(warning) = known.warning(&passages, rules, follows, computed()) else {
-                continue;
-            };
-            warnings.add(format!("{} at {}: {warning}", known.definition.title(), known.definition.place()));
-        }
-    }
-}
-
-/// The directives that matter here, by where they stand. With thousands of virtual hosts, each must find its own
-/// without looking at those of all others.
-struct Definitions<'s> {
-    of_all: Vec<Known<'s>>,
-    of_host: HashMap<(&'s CStr, u32), Vec<Known<'s>>>,
-}
-
-impl<'s> Definitions<'s> {
-    /// # Safety
-    /// Only while the configuration is being checked, before there are threads.
-    unsafe fn new() -> Self {
-        let mut definitions = Self { of_all: Vec::new(), of_host: HashMap::new() };
-        let names = ["<Directory", "<DirectoryMatch", "VirtualDocumentRoot", "VirtualDocumentRootIP"];
-        // SAFETY: the caller's promise.
-        for definition in unsafe { Definition::all(&names) } {
-            let known = Known { definition, path: definition.path() };
-            match definition.virtual_host() {
-                Some(place) => definitions.of_host.entry(place).or_default().push(known),
-                None => definitions.of_all.push(known),
+        for known in self.written.of(server) {
+            if let Some(warning) = known.warning(passages, rules, follows, self.computed.of(server)) {
+                warnings.add(format!("{} at {}: {warning}", known.definition.title(), known.definition.place()));
             }
         }
-        definitions
-    }
-
-    /// Those that stand in this virtual host.
-    fn of_host(&self, server: Server<'s>) -> &[Known<'s>] {
-        // Most configurations have none in any, and to hash a place takes longer than to see that.
-        let place = if self.of_host.is_empty() { None } else { server.place() };
-        place.and_then(|place| self.of_host.get(&place)).map_or(&[], Vec::as_slice)
     }
 }
 
-/// A directive, with what must not be made out anew for each virtual host.
+/// A section, with what must not be made out anew for each virtual host.
 struct Known<'s> {
     definition: Definition<'s>,
-    /// The path of a section; nothing of a regular expression.
+    /// The path that it is for; nothing of a regular expression.
     path: Option<Vec<u8>>,
 }
 
-/// The operating system, which is not asked again about the directories above a docroot where those of the virtual host
-/// before it are the same.
-#[derive(Default)]
-struct Neighbours {
-    /// A path in which there is no link: the last one that was seen to be none.
-    real: RefCell<Vec<u8>>,
-}
-
-impl Neighbours {
-    fn passages(&self, docroot: &CStr, rules: &Rules) -> Vec<Passage> {
-        // What is above the place where looking begins may be anything.
-        if matches!(rules.mode, Mode::Readlink { from: Some(_) }) {
-            return passages(&Os, docroot, rules);
-        }
-        let docroot_path = docroot.to_bytes();
-        let end = {
-            let real = self.real.borrow();
-            let common = real.iter().zip(docroot_path).take_while(|(one, other)| one == other).count();
-            // Names are compared whole.
-            real[..common].iter().rposition(|&byte| byte == b'/').unwrap_or(0)
-        };
-        passages_from(self, &docroot_path[..end], docroot, rules)
-    }
-}
-
-impl System for Neighbours {
-    fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
-        let text = Os.read_link(path);
-        if text == Err(Errno(libc::EINVAL)) {
-            let mut real = self.real.borrow_mut();
-            real.clear();
-            real.extend_from_slice(path.to_bytes());
-        }
-        text
-    }
-
-    fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
-        Os.has_text(path, text)
-    }
-
-    fn status(&self, path: &CStr) -> Result<Status, Errno> {
-        Os.status(path)
-    }
-
-    fn file_clock(&self) -> Timestamp {
-        Os.file_clock()
-    }
-}
-
-/// A server's docroot, if it is a path that can be walked.
-pub fn docroot(server: Server<'_>) -> Option<&CStr> {
-    server.configured_document_root().filter(|docroot| docroot.to_bytes().first() == Some(&b'/'))
-}
-
 /// The sections of a server that follow its docroot's links, each with the paths that it follows to.
-pub fn following(server: Server<'_>) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
-    let mut rules_of = RulesOf::default();
-    let Some((rules, docroot)) = rules_of.server(server).zip(docroot(server)) else {
-        return Vec::new();
-    };
+pub fn following(server: Server<'_>, rules: &Rules, passages: &[Passage]) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
     let Some(releases) = &rules.releases else {
         return Vec::new();
     };
-    let passages = passages(&Os, docroot, rules);
     let mut seen: Vec<(Vec<u8>, Vec<Vec<u8>>)> = Vec::new();
     for section in server.sections() {
         let Some(path) = section.path().map(|path| path.to_bytes().strip_suffix(b"/").unwrap_or(path.to_bytes()))
         else {
             continue;
         };
-        let led = follow(path, &passages, releases);
+        let led = follow(path, passages, releases);
         if !led.is_empty() && !seen.iter().any(|(known, _)| *known == path) {
             seen.push((path.to_vec(), led));
         }
@@ -189,7 +105,7 @@ pub fn following(server: Server<'_>) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
 impl<'s> Known<'s> {
     /// Whether it is a section for the root directory, which covers all that links lead to as well.
     fn is_for_all(&self) -> bool {
-        self.definition.is_section() && self.path.as_ref().is_some_and(Vec::is_empty)
+        self.path.as_ref().is_some_and(Vec::is_empty)
     }
 
     /// Why a section cannot follow, and what to do about it.
@@ -198,7 +114,7 @@ impl<'s> Known<'s> {
         passages: &[Passage],
         rules: &Rules,
         follows: bool,
-        computed: impl Iterator<Item = &'k Known<'s>>,
+        computed: impl Iterator<Item = &'k Definition<'s>>,
     ) -> Option<String>
     where
         's: 'k,
@@ -207,7 +123,7 @@ impl<'s> Known<'s> {
             None => about_regex(self.definition.arguments().to_bytes(), passages),
             Some(path) => about_links(self.definition, path, passages, rules)
                 .or_else(|| about_releases(self.definition, path, passages, rules).filter(|_| follows))
-                .or_else(|| about_computed(path, computed.map(|known| known.definition))),
+                .or_else(|| about_computed(path, computed)),
         }
     }
 }
@@ -265,7 +181,7 @@ fn depth(path: &[u8]) -> usize {
 }
 
 /// The links of computed docroots are known only when requests come.
-fn about_computed<'s>(path: &[u8], mut computed: impl Iterator<Item = Definition<'s>>) -> Option<String> {
+fn about_computed<'k, 's: 'k>(path: &[u8], mut computed: impl Iterator<Item = &'k Definition<'s>>) -> Option<String> {
     let definition = computed.find(|definition| {
         let pattern = interpolated(definition.arguments().to_bytes());
         overlaps(path, &pattern) && depth(path) >= depth(&pattern)

@@ -1,7 +1,9 @@
 //! The configuration as httpd has read it: `<Directory>` sections, and where they are written.
 //!
-//! Owns: copying a section to another path, with httpd's own functions. Must not: decide which sections go where.
+//! Owns: copying a section to another path, with httpd's own functions, and which directives concern a server. Must
+//! not: decide which sections go where.
 
+use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
 use std::ptr;
@@ -217,6 +219,37 @@ impl<'s> Definition<'s> {
         }
         let word = CString::new(arguments).ok()?;
         Some(first_word(&word))
+    }
+}
+
+/// What is made of directives, by the virtual host that they stand in. With thousands of virtual hosts, each must find its
+/// own without looking at those of all others.
+pub struct ByHost<'s, T> {
+    of_all: Vec<T>,
+    of_host: HashMap<(&'s CStr, u32), Vec<T>>,
+}
+
+impl<T> Default for ByHost<'_, T> {
+    fn default() -> Self {
+        Self { of_all: Vec::new(), of_host: HashMap::new() }
+    }
+}
+
+impl<'s, T> ByHost<'s, T> {
+    /// Adds what is made of a directive.
+    pub fn add(&mut self, definition: Definition<'s>, made: T) {
+        match definition.virtual_host() {
+            Some(place) => self.of_host.entry(place).or_default().push(made),
+            None => self.of_all.push(made),
+        }
+    }
+
+    /// What concerns a server: what stands outside of all virtual hosts, which inherit it, and what stands in itself.
+    pub fn of(&self, server: Server<'s>) -> impl Iterator<Item = &T> {
+        // Most configurations have none in any, and to hash a place takes longer than to see that.
+        let place = if self.of_host.is_empty() { None } else { server.place() };
+        let of_host = place.and_then(|place| self.of_host.get(&place)).map_or(&[][..], Vec::as_slice);
+        self.of_all.iter().chain(of_host)
     }
 }
 

@@ -1,0 +1,108 @@
+//! The links of docroots, while the configuration is checked.
+//!
+//! Owns: which docroots are walked then, and that no directory is looked at in vain: with thousands of virtual hosts
+//! this is most of what the module adds to a start. Must not: know what a link means for a section or a proxy.
+
+use std::cell::RefCell;
+use std::ffi::CStr;
+
+use docroot::{Errno, Mode, Os, Passage, Rules, Status, System, Timestamp, passages, passages_from};
+
+use crate::directives::RulesOf;
+use crate::httpd::{Definition, Pool, Server};
+use crate::proxies::{self, Proxies};
+use crate::sections::{self, Sections};
+use crate::warnings::Warnings;
+
+/// Lets the sections of all servers follow their links, and warns of what cannot.
+///
+/// # Safety
+/// Only while the configuration is being checked, before there are threads.
+pub unsafe fn check<'s>(pool: Pool<'s>, main: Server<'s>, warnings: &mut Warnings) {
+    let mut sections = Sections::default();
+    let mut proxies = Proxies::default();
+    let names = [&sections::DIRECTIVES[..], &proxies::DIRECTIVES[..]].concat();
+    // SAFETY: the caller's promise.
+    for definition in unsafe { Definition::all(&names) } {
+        sections.add(definition);
+        proxies.add(definition);
+    }
+    let mut walks = Walks::default();
+    for server in main.with_virtual_hosts() {
+        let concerned = |rules: &Rules| sections.concern(server, rules) || proxies.concern(server);
+        if let Some((rules, passages)) = walks.server(server, concerned) {
+            sections.follow(server, rules, &passages, pool, warnings);
+            proxies.warn(server, &passages, warnings);
+        }
+    }
+}
+
+/// Walks the docroots of one server after another.
+#[derive(Default)]
+pub struct Walks {
+    rules_of: RulesOf,
+    files: Neighbours,
+}
+
+impl Walks {
+    /// The rules of a server, and the links on the way to its docroot. Nothing where docroots are left alone, where it
+    /// is no path that can be walked, and where by these rules nobody is `concerned`.
+    pub fn server(
+        &mut self,
+        server: Server<'_>,
+        concerned: impl FnOnce(&Rules) -> bool,
+    ) -> Option<(&Rules, Vec<Passage>)> {
+        let rules = self.rules_of.server(server).filter(|rules| concerned(rules))?;
+        let docroot = server.configured_document_root().filter(|docroot| docroot.to_bytes().first() == Some(&b'/'))?;
+        Some((rules, self.files.passages(docroot, rules)))
+    }
+}
+
+/// The operating system, which is not asked again about the directories above a docroot where those of the virtual host
+/// before it are the same.
+#[derive(Default)]
+struct Neighbours {
+    /// A path in which there is no link: the last one that was seen to be none.
+    real: RefCell<Vec<u8>>,
+}
+
+impl Neighbours {
+    fn passages(&self, docroot: &CStr, rules: &Rules) -> Vec<Passage> {
+        // What is above the place where looking begins may be anything.
+        if matches!(rules.mode, Mode::Readlink { from: Some(_) }) {
+            return passages(&Os, docroot, rules);
+        }
+        let docroot_path = docroot.to_bytes();
+        let end = {
+            let real = self.real.borrow();
+            let common = real.iter().zip(docroot_path).take_while(|(one, other)| one == other).count();
+            // Names are compared whole.
+            real[..common].iter().rposition(|&byte| byte == b'/').unwrap_or(0)
+        };
+        passages_from(self, &docroot_path[..end], docroot, rules)
+    }
+}
+
+impl System for Neighbours {
+    fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
+        let text = Os.read_link(path);
+        if text == Err(Errno(libc::EINVAL)) {
+            let mut real = self.real.borrow_mut();
+            real.clear();
+            real.extend_from_slice(path.to_bytes());
+        }
+        text
+    }
+
+    fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
+        Os.has_text(path, text)
+    }
+
+    fn status(&self, path: &CStr) -> Result<Status, Errno> {
+        Os.status(path)
+    }
+
+    fn file_clock(&self) -> Timestamp {
+        Os.file_clock()
+    }
+}
