@@ -4,16 +4,16 @@
 //! share an entry. Must not: hold a lock across a system call; a slow file system may only hold the threads that must
 //! look at it.
 
-use std::borrow::Borrow;
 use std::ffi::{CStr, CString};
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU16, AtomicU64};
 use std::time::Duration;
 
-use hashbrown::HashSet;
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
@@ -38,9 +38,8 @@ pub struct Cache {
     rules: Vec<Arc<Rules>>,
     configured: Vec<Arc<Docroot>>,
     kept: Arc<Kept>,
-    /// The docroots of `configured` by their paths, for each number of rules. Needed only while the configuration is
-    /// being read.
-    by_path: Vec<HashSet<ByPath>>,
+    /// Where in `configured` each docroot is. Needed only while the configuration is being read.
+    by_path: ByPath,
     computed: Mutex<LruCache<Box<[u8]>, Arc<Docroot>>>,
     /// When the refusal of a computed docroot was last reported.
     refusal_reported: Mutex<Option<Moment>>,
@@ -52,7 +51,7 @@ impl Default for Cache {
             rules: Vec::new(),
             configured: Vec::new(),
             kept: Arc::default(),
-            by_path: Vec::new(),
+            by_path: ByPath::default(),
             // It grows as it is used, most servers compute no docroot. `computed` keeps it bounded.
             computed: Mutex::new(LruCache::unbounded()),
             refusal_reported: Mutex::default(),
@@ -74,21 +73,24 @@ impl Cache {
     /// # Errors
     /// [`NotAbsolute`] if `docroot` is no absolute path.
     pub fn configured(&mut self, docroot: &CStr, rules: usize) -> Result<Arc<Docroot>, NotAbsolute> {
-        if self.by_path.len() <= rules {
-            self.by_path.resize_with(rules + 1, HashSet::new);
+        let rules = &self.rules[rules];
+        let hash = self.by_path.hasher.hash_one(docroot.to_bytes());
+        let is_it = |known: &Docroot| known.path() == docroot && Arc::ptr_eq(&known.rules, rules);
+        let known = |place: &Place| place.hash == hash && is_it(&self.configured[place.index]);
+        match self.by_path.places.entry(hash, known, |place| place.hash) {
+            Entry::Occupied(place) => Ok(Arc::clone(&self.configured[place.get().index])),
+            Entry::Vacant(vacant) => {
+                let new = Arc::new(Docroot::at(docroot, Arc::clone(rules), Arc::clone(&self.kept), true)?);
+                vacant.insert(Place { hash, index: self.configured.len() });
+                self.configured.push(Arc::clone(&new));
+                Ok(new)
+            }
         }
-        if let Some(ByPath(known)) = self.by_path[rules].get(docroot.to_bytes()) {
-            return Ok(Arc::clone(known));
-        }
-        let new = Arc::new(Docroot::at(docroot, Arc::clone(&self.rules[rules]), Arc::clone(&self.kept), true)?);
-        self.by_path[rules].insert(ByPath(Arc::clone(&new)));
-        self.configured.push(Arc::clone(&new));
-        Ok(new)
     }
 
     /// Ends the time of [`Cache::configured`], and gives back the memory that it needed.
     pub fn settle(&mut self) {
-        self.by_path = Vec::new();
+        self.by_path = ByPath::default();
         self.configured.shrink_to_fit();
     }
 
@@ -156,28 +158,18 @@ impl Cache {
     }
 }
 
-/// A docroot that is found by its path.
-struct ByPath(Arc<Docroot>);
-
-impl Borrow<[u8]> for ByPath {
-    fn borrow(&self) -> &[u8] {
-        self.0.path.to_bytes()
-    }
+/// Where docroots are, found by their paths and rules.
+#[derive(Default)]
+struct ByPath {
+    places: HashTable<Place>,
+    hasher: DefaultHashBuilder,
 }
 
-impl Hash for ByPath {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.path.to_bytes().hash(state);
-    }
+struct Place {
+    /// Of the path. It is kept, so that the table grows without reading all paths again.
+    hash: u64,
+    index: usize,
 }
-
-impl PartialEq for ByPath {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.path == other.0.path
-    }
-}
-
-impl Eq for ByPath {}
 
 /// A docroot that is no absolute path has no meaning of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
