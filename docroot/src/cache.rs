@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU16, AtomicU64};
 use std::time::Duration;
 
 use hashbrown::hash_table::Entry;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
@@ -36,6 +36,8 @@ pub const COMPUTED_MAX: usize = 4096;
 /// known of it. Never keyed by a name that a client sent.
 pub struct Cache {
     rules: Vec<Arc<Rules>>,
+    /// The numbers of `rules`. Needed only while the configuration is being read: each virtual host may have its own.
+    by_rules: HashMap<Arc<Rules>, usize>,
     configured: Vec<Arc<Docroot>>,
     kept: Arc<Kept>,
     /// Where in `configured` each docroot is. Needed only while the configuration is being read.
@@ -49,6 +51,7 @@ impl Default for Cache {
     fn default() -> Self {
         Self {
             rules: Vec::new(),
+            by_rules: HashMap::new(),
             configured: Vec::new(),
             kept: Arc::default(),
             by_path: ByPath::default(),
@@ -62,10 +65,13 @@ impl Default for Cache {
 impl Cache {
     /// A number for rules, the same for the same.
     pub fn rules(&mut self, rules: &Rules) -> usize {
-        self.rules.iter().position(|known| **known == *rules).unwrap_or_else(|| {
-            self.rules.push(Arc::new(rules.clone()));
-            self.rules.len() - 1
-        })
+        if let Some(&number) = self.by_rules.get(rules) {
+            return number;
+        }
+        let new = Arc::new(rules.clone());
+        self.rules.push(Arc::clone(&new));
+        self.by_rules.insert(new, self.rules.len() - 1);
+        self.rules.len() - 1
     }
 
     /// The entry of a docroot that the configuration names, made at its first mention.
@@ -73,8 +79,8 @@ impl Cache {
     /// # Errors
     /// [`NotAbsolute`] if `docroot` is no absolute path.
     pub fn configured(&mut self, docroot: &CStr, rules: usize) -> Result<Arc<Docroot>, NotAbsolute> {
+        let hash = self.by_path.hasher.hash_one((docroot.to_bytes(), rules));
         let rules = &self.rules[rules];
-        let hash = self.by_path.hasher.hash_one(docroot.to_bytes());
         let is_it = |known: &Docroot| known.path() == docroot && Arc::ptr_eq(&known.rules, rules);
         let known = |place: &Place| place.hash == hash && is_it(&self.configured[place.index]);
         match self.by_path.places.entry(hash, known, |place| place.hash) {
@@ -88,9 +94,11 @@ impl Cache {
         }
     }
 
-    /// Ends the time of [`Cache::configured`], and gives back the memory that it needed.
+    /// Ends the time of [`Cache::rules`] and [`Cache::configured`], and gives back the memory that it needed.
     pub fn settle(&mut self) {
+        self.by_rules = HashMap::new();
         self.by_path = ByPath::default();
+        self.rules.shrink_to_fit();
         self.configured.shrink_to_fit();
     }
 
@@ -166,7 +174,7 @@ struct ByPath {
 }
 
 struct Place {
-    /// Of the path. It is kept, so that the table grows without reading all paths again.
+    /// Of path and rules. It is kept, so that the table grows without reading all paths again.
     hash: u64,
     index: usize,
 }
