@@ -72,14 +72,13 @@ impl Neighbours {
         if matches!(rules.mode, Mode::Readlink { from: Some(_) }) {
             return passages(&Os, docroot, rules);
         }
-        let docroot_path = docroot.to_bytes();
-        let end = {
-            let real = self.real.borrow();
-            let common = real.iter().zip(docroot_path).take_while(|(one, other)| one == other).count();
-            // Names are compared whole.
-            real[..common].iter().rposition(|&byte| byte == b'/').unwrap_or(0)
-        };
-        passages_from(self, &docroot_path[..end], docroot, rules)
+        let path = docroot.to_bytes();
+        let real = self.real.take();
+        // Names are compared whole.
+        let mut slashes = (0..real.len()).rev().filter(|&at| real[at] == b'/');
+        let end = slashes.find(|&at| path.starts_with(&real[..=at])).unwrap_or(0);
+        self.real.replace(real);
+        passages_from(self, &path[..end], docroot, rules)
     }
 }
 
