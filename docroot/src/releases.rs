@@ -94,13 +94,16 @@ pub fn follow(section: &[u8], passages: &[Passage], releases: &Releases) -> Vec<
     let mut paths = vec![section.to_vec()];
     for passage in passages {
         for path in paths.clone() {
+            let at_or_below = wildcard_rest(&path, &passage.link);
+            // Most sections of a server have nothing to do with a link, and what it leads to takes longer to make out.
+            if at_or_below.is_none() && !is_below(&passage.link, &path) {
+                continue;
+            }
             for target in targets(passage, releases) {
-                let led = if let Some(rest) = wildcard_rest(&path, &passage.link) {
-                    [&target[..], &rest].concat()
-                } else if is_below(&passage.link, &path) && !covers(&path, &target) {
-                    target
-                } else {
-                    continue;
+                let led = match &at_or_below {
+                    Some(rest) => [&target[..], rest].concat(),
+                    None if covers(&path, &target) => continue,
+                    None => target,
                 };
                 // A section for the root would apply to everything there is.
                 if !led.is_empty() && !paths.contains(&led) {
