@@ -4,6 +4,7 @@
 //! Must not: touch a file system, except through the one matching function of `sys.rs`.
 
 use std::ffi::{CStr, CString};
+use std::sync::Arc;
 
 use crate::path::{components, join, rest_under};
 use crate::settings::Invalid;
@@ -13,7 +14,8 @@ use crate::sys::wildcard_match;
 /// of `<Directory>` (`*`, `?`, `[...]`), none of which matches a slash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Releases {
-    patterns: Vec<CString>,
+    /// Shared by all copies, because each of thousands of virtual hosts may have some of its own.
+    patterns: Arc<Vec<CString>>,
 }
 
 impl Releases {
@@ -35,7 +37,8 @@ impl Releases {
         {
             return Err(invalid());
         }
-        self.patterns.push(CString::new(join(&parts)).map_err(|_| invalid())?);
+        let pattern = CString::new(join(&parts)).map_err(|_| invalid())?;
+        Arc::make_mut(&mut self.patterns).push(pattern);
         Ok(())
     }
 
