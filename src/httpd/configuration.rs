@@ -96,7 +96,7 @@ pub struct Definition<'s> {
 }
 
 impl<'s> Definition<'s> {
-    /// All sections of these names (such as `<Directory`) in the configuration, wherever they are nested, in the
+    /// All directives of these names (of sections: `<Directory`) in the configuration, wherever they are nested, in the
     /// order of the files.
     ///
     /// # Safety
