@@ -26,6 +26,8 @@ const COUNTED: [usize; 2] = [100, 600];
 struct Measured {
     start: Vec<f64>,
     start_cpu: Vec<f64>,
+    /// The start where each host says for itself where its releases are.
+    start_own_releases: Vec<f64>,
     start_instructions: f64,
     parent: f64,
     child: f64,
@@ -41,6 +43,7 @@ pub fn measure(table: &mut Table) -> Result<()> {
     let nothing = Measured {
         start: Vec::new(),
         start_cpu: Vec::new(),
+        start_own_releases: Vec::new(),
         start_instructions: f64::NAN,
         parent: f64::NAN,
         child: f64::NAN,
@@ -53,13 +56,14 @@ pub fn measure(table: &mut Table) -> Result<()> {
         for place in 0..columns.len() {
             let column = (place + round) % columns.len();
             start(&site, &columns[column], &mut measured[column], round == 0)?;
+            start_with_own_releases(&site, &columns[column], &mut measured[column])?;
         }
     }
     if has_tool("valgrind")? {
         for (column, measured) in columns.iter().zip(&mut measured) {
             eprintln!("counting instructions at start-up: {}", column.name);
             let count = |hosts| {
-                let config = config(column, hosts);
+                let config = config(column, hosts, false);
                 Subject { site: &site, config: &config, module: column.module }.instructions_of_start()
             };
             let [few, many] = COUNTED;
@@ -68,8 +72,10 @@ pub fn measure(table: &mut Table) -> Result<()> {
     }
     let starts: Vec<Vec<f64>> = measured.iter().map(|measured| measured.start.clone()).collect();
     table.rounds(&format!("start with {HOSTS} hosts, ms"), &starts);
+    let starts: Vec<Vec<f64>> = measured.iter().map(|measured| measured.start_own_releases.clone()).collect();
+    table.rounds("the same, RealdocReleases in each, ms", &starts);
     let starts: Vec<Vec<f64>> = measured.iter().map(|measured| measured.start_cpu.clone()).collect();
-    table.rounds("the same, CPU ms of the parent", &starts);
+    table.rounds("start, CPU ms of the parent", &starts);
     let mut row = |name: &str, value: fn(&Measured) -> f64, compared| {
         table.row(name, &measured.iter().map(value).collect::<Vec<f64>>(), compared);
     };
@@ -90,14 +96,18 @@ fn site() -> Site {
     site
 }
 
-fn config(column: &Column, hosts: usize) -> Config {
+fn config(column: &Column, hosts: usize, own_releases: bool) -> Config {
     let docroot = if column.through_link { "current" } else { "release" };
     let mut text = String::new();
     for host in 0..hosts {
+        let own = match column.module {
+            Some(_) if own_releases => format!("RealdocReleases \"${{ROOT}}/hosts/{host}/rel*\"\n"),
+            _ => String::new(),
+        };
         writeln!(
             text,
             "<VirtualHost 127.0.0.1:${{PORT}}>\nServerName {host}.test\nDocumentRoot \"${{ROOT}}/hosts/{host}/{docroot}\"\n\
-             </VirtualHost>"
+             {own}</VirtualHost>"
         )
         .expect("a String takes all");
     }
@@ -105,7 +115,7 @@ fn config(column: &Column, hosts: usize) -> Config {
 }
 
 fn start(site: &Site, column: &Column, measured: &mut Measured, ask: bool) -> Result<()> {
-    let config = config(column, HOSTS);
+    let config = config(column, HOSTS, false);
     let begin = Instant::now();
     let httpd = Httpd::start_with(site, Mpm::Prefork, &config, column.module)?;
     measured.start.push(begin.elapsed().as_secs_f64() * 1e3);
@@ -118,6 +128,16 @@ fn start(site: &Site, column: &Column, measured: &mut Measured, ask: bool) -> Re
         measured.child = memory(child)? / HOSTS as f64;
         measured.later = ask_all(&httpd)?;
     }
+    httpd.finish();
+    Ok(())
+}
+
+fn start_with_own_releases(site: &Site, column: &Column, measured: &mut Measured) -> Result<()> {
+    let config = config(column, HOSTS, true);
+    let begin = Instant::now();
+    let httpd = Httpd::start_with(site, Mpm::Prefork, &config, column.module)?;
+    measured.start_own_releases.push(begin.elapsed().as_secs_f64() * 1e3);
+    column.expect_errors(&httpd);
     httpd.finish();
     Ok(())
 }
