@@ -159,14 +159,17 @@ impl<'r> Request<'r> {
     ///
     /// httpd notes that a file name is canonical when it has mapped a URL by a docroot. Another module that maps a URL
     /// leaves null there (or, as mod_vhost_alias does, something else). A subrequest for a file is noted so too if the
-    /// request around it is; its file is next to that one's, or else its URL is empty.
+    /// request around it is; its file is next to that one's, or else its URL is empty. Then httpd has looked at the file
+    /// already, and if that is a directory, it may be a link that leads elsewhere.
     #[inline]
     pub fn is_mapped_by_httpd(self) -> bool {
         // SAFETY: the request is live; its URL is null or a C string.
         unsafe {
             let (filename, uri) = ((*self.raw).filename, (*self.raw).uri);
             let is_subrequest = !(*self.raw).main.is_null();
-            (*self.raw).canonical_filename == filename && (!is_subrequest || (!uri.is_null() && *uri != 0))
+            let may_be_link = || !matches!((*self.raw).finfo.filetype, sys::APR_NOFILE | sys::APR_REG);
+            (*self.raw).canonical_filename == filename
+                && (!is_subrequest || (!uri.is_null() && *uri != 0 && !may_be_link()))
         }
     }
 

@@ -62,5 +62,27 @@ fn listings(mpm: Mpm) {
     Load::new(&pages).run(&httpd.url(""), &flipper).assert_whole_and_fresh();
 }
 
+/// A listing of the directory that the link itself is in: its entry is the release, where httpd needs to follow no link.
+fn the_link_in_a_listing(mpm: Mpm) {
+    let site = Site::with_releases(1, |release| release.write("public/page.html", ""));
+    let config = Config::new(
+        r#"
+        DocumentRoot "${ROOT}/current/public"
+        RealpathEvery 1h
+        Alias /all "${ROOT}"
+        <Directory "${ROOT}">
+            Options Indexes
+        </Directory>
+        "#,
+    )
+    .modules(&["alias", "autoindex"]);
+    let httpd = Httpd::start(&site, mpm, &config);
+    for _ in 0..2 {
+        let listing = httpd.client().get("/all/").expect("a response").body;
+        assert!(listing.contains("releases/") && listing.contains("current/"), "{listing}");
+    }
+}
+
 on_each_mpm!(multiviews, negotiated_variants);
 on_each_mpm!(autoindex, listings);
+on_each_mpm!(link_listed, the_link_in_a_listing);
