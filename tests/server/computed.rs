@@ -142,6 +142,41 @@ fn behind_a_shared_link(mpm: Mpm) {
     Load::new(&pages).run(&httpd.url(""), &flipper).assert_whole_and_fresh();
 }
 
+/// A page behind a link of its own, with parts below a docroot that is computed for them alone, and below an `Alias` behind
+/// the link of that.
+fn for_parts_alone(mpm: Mpm) {
+    const PARTS: [&str; 3] = ["/lua/part", "/static/part", "/lua/nested"];
+    let include = |path: &&str| format!("<!--#include virtual=\"{path}.shtml\" -->\n");
+    let site = Site::with_releases(flipper::RELEASES, |release| {
+        release.write("tenant/lua/part.shtml", &release.token());
+        release.write("tenant/lua/nested.shtml", &PARTS[..2].iter().map(include).collect::<String>());
+        release.write("static/part.shtml", &release.token());
+    });
+    let page: String = PARTS.iter().map(include).collect();
+    site.write("data/www/html/page.shtml", &format!("{}{}", page.repeat(3), page::END));
+    site.symlink("www", "data/www");
+    let docroot = site.root().join("current/tenant");
+    site.write(
+        "part.lua",
+        &format!(
+            "require 'apache2'\nfunction translate(r)\n  if r.uri:find('/lua/', 1, true) == 1 then\n    \
+             r:set_document_root('{}')\n  end\n  return apache2.DECLINED\nend\n",
+            docroot.display(),
+        ),
+    );
+    let config = Config::new(
+        r#"
+        DocumentRoot "${ROOT}/www/html"
+        Alias /static "${ROOT}/current/static"
+        LuaHookTranslateName "${ROOT}/part.lua" translate
+        "#,
+    )
+    .modules(&["alias", "include", "lua"]);
+    let httpd = Httpd::start(&site, mpm, &config);
+    let flipper = Flipper::start(&site, FlipMode::Rename);
+    Load::new(&[Page::new("/page.shtml", 12)]).run(&httpd.url(""), &flipper).assert_whole_and_fresh();
+}
+
 fn php_under_flips(mpm: Mpm) {
     let site = hosted("hosts", |release| release.php_page("public", "index.php"));
     // What the PHP configuration takes as the docroot.
@@ -158,6 +193,7 @@ fn php_under_flips(mpm: Mpm) {
 
 on_each_mpm!(every_way, every_way_under_flips);
 on_each_mpm!(shared_link, behind_a_shared_link);
+on_each_mpm!(parts_alone, for_parts_alone);
 on_each_mpm!(php, php_under_flips);
 
 /// What a page of host `name` is, in a site of several hosts.
