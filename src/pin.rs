@@ -245,10 +245,11 @@ fn tell_or_keep<'r>(request: Request<'r>, root: Request<'r>, site: &Site<'_>, ne
     None
 }
 
-/// Gives a new subrequest or internal redirect the pin of the request that it came from, if that has one.
+/// Gives a new subrequest or internal redirect the pin of the request that it came from, if that has one. What counts is
+/// what the root holds: another subrequest may have made it a tree, of which those beside that one know nothing.
 #[inline]
 pub fn inherit(request: Request<'_>) {
-    if let Some(hold) = request.parent().and_then(Request::hold) {
+    if let Some(hold) = request.parent().and_then(|parent| parent.root().hold()) {
         join(request, hold);
     }
 }
@@ -288,7 +289,7 @@ fn tree_of<'r>(request: Request<'r>, site: &'r Site<'r>) -> &'r Tree<'r> {
     }
     let server = root.hold().and_then(|hold| hold.server(site));
     let tree = root.pool().place(Tree::new(site, server));
-    // All that can still have subrequests, so that they inherit it.
+    // It and all around it: some of them may yet be mapped, and the root is asked by all that begin from now on.
     for request in request.ancestors() {
         request.set_hold(Hold::Tree(tree));
     }

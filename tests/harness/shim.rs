@@ -1,7 +1,8 @@
-//! A library that is preloaded into an httpd, so that its file system hangs or its clocks step back when a test says so.
+//! A library that is preloaded into an httpd, so that its file system hangs or its clocks step back when a test says so,
+//! and a module that does what none of httpd's own does.
 //!
-//! Owns: building the library (`shim.c`), its environment, and the files that a test steers it by. Must not: know what
-//! the server does meanwhile.
+//! Owns: building them (`shim.c`, `beside.c`), their environment, and the files that a test steers them by. Must not: know
+//! what the server does meanwhile.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,23 +14,49 @@ use crate::config::Config;
 use crate::module::target_directory;
 use crate::site::Site;
 
-/// Built once in this process. Under a name of its own, for another test run may have the last one mapped.
+/// Built once in this process.
 fn library() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/shim.c");
-        let directory = target_directory().join("shim");
-        fs::create_dir_all(&directory).expect("a directory");
-        let (file, partial) = (directory.join("shim.so"), directory.join(format!("shim.so.{}", std::process::id())));
-        let output = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
-            .args([&partial, &source])
-            .output()
-            .expect("running cc: install gcc");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        fs::rename(&partial, &file).expect("renaming the library");
-        file
-    })
+    BUILT.get_or_init(|| build("shim", &[]))
+}
+
+/// A server that has the handler of `beside.c`.
+///
+/// # Panics
+/// If it does not build.
+#[must_use]
+pub fn beside(config: Config) -> Config {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let file = BUILT.get_or_init(|| {
+        let apxs = std::env::var("APXS").unwrap_or_else(|_| "apxs".to_owned());
+        let ask = |program: &str, arguments: &[&str]| {
+            let output = Command::new(program).args(arguments).output().expect("running apxs: install apache2-dev");
+            String::from_utf8(output.stdout).expect("text").trim().to_owned()
+        };
+        let apr = ask(&ask(&apxs, &["-q", "APR_CONFIG"]), &["--cppflags", "--includes"]);
+        let headers = format!("-I{}", ask(&apxs, &["-q", "INCLUDEDIR"]));
+        let flags: Vec<&str> = apr.split_whitespace().chain([&*headers]).collect();
+        build("beside", &flags)
+    });
+    config.library("beside_module", file)
+}
+
+/// Under a name of its own, for another test run may have the last one mapped.
+fn build(name: &str, flags: &[&str]) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness").join(name).with_extension("c");
+    let directory = target_directory().join("shim");
+    fs::create_dir_all(&directory).expect("a directory");
+    let file = directory.join(name).with_extension("so");
+    let partial = directory.join(format!("{name}.so.{}", std::process::id()));
+    let output = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
+        .args([&partial, &source])
+        .args(flags)
+        .output()
+        .expect("running cc: install gcc");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::rename(&partial, &file).expect("renaming the library");
+    file
 }
 
 fn preloaded(config: Config) -> Config {

@@ -11,7 +11,7 @@ use harness::error_log::{lines_of, pid};
 use harness::raw::ask;
 use harness::release::{PHP_TOKENS, SSI_TOKENS};
 use harness::{
-    Config, FlipMode, Flipper, Httpd, Load, Memory, Mpm, Page, Site, flipper, host_names, on_each_mpm, page,
+    Config, FlipMode, Flipper, Httpd, Load, Memory, Mpm, Page, Site, flipper, host_names, on_each_mpm, page, shim,
 };
 
 use crate::hosts::DISTINCT;
@@ -177,6 +177,38 @@ fn for_parts_alone(mpm: Mpm) {
     Load::new(&[Page::new("/page.shtml", 12)]).run(&httpd.url(""), &flipper).assert_whole_and_fresh();
 }
 
+/// A subrequest began before another one had a docroot computed, and has subrequests of its own after that.
+fn beside_another(mpm: Mpm) {
+    let site = Site::with_releases(1, |release| release.write("page.html", ""));
+    site.write("data/page.html", "");
+    site.symlink("data/current", site.release_directory(0));
+    site.symlink("www", "data");
+    site.write(
+        "docroot.lua",
+        &format!(
+            "require 'apache2'\nfunction translate(r)\n  if r.uri == '/computed' then\n    \
+             r:set_document_root('{}')\n  end\n  return apache2.DECLINED\nend\n",
+            site.root().join("data/current").display(),
+        ),
+    );
+    let config = Config::new(
+        r#"
+        DocumentRoot "${ROOT}/www"
+        RealpathEvery 1h
+        LuaHookTranslateName "${ROOT}/docroot.lua" translate
+        <Location "/beside">
+            SetHandler beside
+        </Location>
+        "#,
+    )
+    .modules(&["lua"]);
+    let httpd = Httpd::start(&site, mpm, &shim::beside(config));
+    for _ in 0..2 {
+        let third = httpd.client().get("/beside?/page.html,/computed,/current/page.html").expect("a response");
+        assert_eq!(third.body, site.release_directory(0).join("page.html").display().to_string());
+    }
+}
+
 fn php_under_flips(mpm: Mpm) {
     let site = hosted("hosts", |release| release.php_page("public", "index.php"));
     // What the PHP configuration takes as the docroot.
@@ -194,6 +226,7 @@ fn php_under_flips(mpm: Mpm) {
 on_each_mpm!(every_way, every_way_under_flips);
 on_each_mpm!(shared_link, behind_a_shared_link);
 on_each_mpm!(parts_alone, for_parts_alone);
+on_each_mpm!(beside, beside_another);
 on_each_mpm!(php, php_under_flips);
 
 /// What a page of host `name` is, in a site of several hosts.
