@@ -158,7 +158,8 @@ impl<'r> Request<'r> {
     /// Whether httpd itself has mapped the URL of this request, by the docroot that the request had then, or nobody has.
     ///
     /// httpd notes that a file name is canonical when it has mapped a URL by a docroot. Another module that maps a URL
-    /// leaves null there (or, as mod_vhost_alias does, something else). A subrequest for a file is noted so too if the
+    /// leaves null there (or, as mod_vhost_alias does, something else); one that notes the same of a file of its own (as
+    /// mod_vhost_dbd does, which is not httpd's) is believed. A subrequest for a file is noted so too if the
     /// request around it is; its file is next to that one's, or else its URL is empty. Then httpd has looked at the file
     /// already, and if that is a directory, it may be a link that leads elsewhere.
     #[inline]
