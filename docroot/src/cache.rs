@@ -15,7 +15,7 @@ use std::time::Duration;
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use lru::LruCache;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 use smallvec::SmallVec;
 
 use crate::failure::Failure;
@@ -235,6 +235,13 @@ struct Good {
     newest: Option<Id>,
 }
 
+impl Good {
+    /// Where the resolution is, which tells it from any other.
+    fn at(&self) -> *const Resolution {
+        Arc::as_ptr(&self.resolution)
+    }
+}
+
 /// The failures of a docroot.
 #[derive(Debug, Default)]
 struct Trouble {
@@ -437,7 +444,7 @@ impl Docroot {
     fn confirm(&self, resolution: &Arc<Resolution>, now: Moment) {
         let known = self.known.write();
         // Another thread may have seen a flip since, or a failure; what it saw says nothing about `now`.
-        let holds = known.good.as_ref().is_some_and(|good| Arc::ptr_eq(&good.resolution, resolution));
+        let holds = known.good.as_ref().map(Good::at) == Some(Arc::as_ptr(resolution));
         if holds && known.instead().is_none() {
             self.publish(&known, self.looked(&known).map_or(now, |looked| looked.max(now)));
         }
@@ -452,15 +459,21 @@ impl Docroot {
             Ok((resolution, witness)) => return self.succeed(resolution, witness, now),
             Err(failure) => failure,
         };
-        let good = self.known.read().good.clone();
-        let serving = match good.filter(|good| self.is_still_good(system, &good.resolution)) {
-            Some(Good { resolution, id, .. }) => Serving { answer: Answer::Resolved(resolution), id },
-            None if self.rules.releases.is_some() => {
-                Serving { answer: Answer::Refused(Arc::new(failure.clone())), id: None }
+        loop {
+            let good = self.known.read().good.clone();
+            let serving = match good.clone().filter(|good| self.is_still_good(system, &good.resolution)) {
+                Some(Good { resolution, id, .. }) => Serving { answer: Answer::Resolved(resolution), id },
+                None if self.rules.releases.is_some() => {
+                    Serving { answer: Answer::Refused(Arc::new(failure.clone())), id: None }
+                }
+                None => Serving { answer: Answer::AsConfigured, id: None },
+            };
+            let known = self.known.write();
+            // Another walk may have come through meanwhile; then requests go on with what that one led to.
+            if known.good.as_ref().map(Good::at) == good.as_ref().map(Good::at) {
+                return self.fail(known, failure, serving, now);
             }
-            None => Serving { answer: Answer::AsConfigured, id: None },
-        };
-        self.fail(failure, serving, now)
+        }
     }
 
     /// Whether requests may go on with what the docroot led to before: a release that was deleted cannot be served
@@ -506,8 +519,7 @@ impl Docroot {
         Good { resolution, since: now, id, newest }
     }
 
-    fn fail(&self, failure: Failure, serving: Serving, now: Moment) -> Look {
-        let mut known = self.known.write();
+    fn fail(&self, mut known: RwLockWriteGuard<'_, Known>, failure: Failure, serving: Serving, now: Moment) -> Look {
         if self.is_newer(&known, now) {
             return serving.with(None);
         }

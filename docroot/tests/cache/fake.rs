@@ -2,7 +2,7 @@
 //!
 //! Owns: what is there. Must not: follow a link, but in `status`, as the kernel would.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::CStr;
 
@@ -112,18 +112,38 @@ impl System for Fake {
     }
 }
 
-pub type OtherThread<'f> = Box<dyn FnOnce(&Fake, &Docroot) + 'f>;
+type OtherThread<'f> = Box<dyn FnOnce(&Fake, &Docroot) + 'f>;
 
 /// While this file system resolves for one thread, another thread does a whole look.
 pub struct Interleaved<'f> {
-    pub files: &'f Fake,
-    pub docroot: &'f Docroot,
-    pub other: RefCell<Option<OtherThread<'f>>>,
+    files: &'f Fake,
+    docroot: &'f Docroot,
+    other: RefCell<Option<OtherThread<'f>>>,
+    /// How many moments there are before the one at which it does.
+    before: Cell<usize>,
 }
 
-impl Interleaved<'_> {
+impl<'f> Interleaved<'f> {
+    /// A file system for the look of one thread in which another one does `other`.
+    pub fn new(files: &'f Fake, docroot: &'f Docroot, other: impl FnOnce(&Fake, &Docroot) + 'f) -> Self {
+        Self { files, docroot, other: RefCell::new(Some(Box::new(other))), before: Cell::new(0) }
+    }
+
+    /// Not at the first moment when it could, but after so many.
+    pub fn after(self, moments: usize) -> Self {
+        self.before.set(moments);
+        self
+    }
+
+    /// Whether the other thread has done it.
+    pub fn is_done(&self) -> bool {
+        self.other.borrow().is_none()
+    }
+
     fn interrupt(&self) {
-        if let Some(other) = self.other.take() {
+        if let Some(before) = self.before.get().checked_sub(1) {
+            self.before.set(before);
+        } else if let Some(other) = self.other.take() {
             other(self.files, self.docroot);
         }
     }

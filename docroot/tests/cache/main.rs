@@ -6,7 +6,6 @@ mod fake;
 mod guard;
 mod remembered;
 
-use std::cell::RefCell;
 use std::time::Duration;
 
 use docroot::{Answer, COMPUTED_MAX, Cache, Docroot, Look, Mode, Moment, News, Releases, Rules};
@@ -160,17 +159,13 @@ fn a_look_that_began_earlier_and_ended_later_does_not_win() {
         if warm {
             docroot.look(&files, at(0), every);
         }
-        let slow = Interleaved {
-            files: &files,
-            docroot: &docroot,
-            other: RefCell::new(Some(Box::new(|files, docroot| {
-                files.flip("releases/2");
-                assert_eq!(release(&docroot.look(files, at(210), every)), "/srv/releases/2");
-            }))),
-        };
+        let slow = Interleaved::new(&files, &docroot, |files, docroot| {
+            files.flip("releases/2");
+            assert_eq!(release(&docroot.look(files, at(210), every)), "/srv/releases/2");
+        });
         let look = docroot.look(&slow, at(200), every);
         assert_eq!(release(&look), "/srv/releases/1", "what it saw was true after it began");
-        assert!(slow.other.take().is_none(), "the other thread ran");
+        assert!(slow.is_done(), "the other thread ran");
         assert_eq!(release(&docroot.look(&files, at(220), every)), "/srv/releases/2", "warm: {warm}");
         // Nor did the late thread prolong anything.
         files.flip("releases/1");
@@ -183,18 +178,33 @@ fn a_failure_that_began_earlier_and_ended_later_does_not_win() {
     let (files, docroot) = (Fake::new(), docroot());
     let every = Duration::from_millis(100);
     files.remove("/srv/releases/1");
-    let slow = Interleaved {
-        files: &files,
-        docroot: &docroot,
-        other: RefCell::new(Some(Box::new(|files, docroot| {
-            files.make("/srv/releases/1", 7);
-            assert_eq!(release(&docroot.look(files, at(210), every)), "/srv/releases/1");
-        }))),
-    };
+    let slow = Interleaved::new(&files, &docroot, |files, docroot| {
+        files.make("/srv/releases/1", 7);
+        assert_eq!(release(&docroot.look(files, at(210), every)), "/srv/releases/1");
+    });
     let look = docroot.look(&slow, at(200), every);
-    assert!(slow.other.take().is_none(), "the other thread ran");
+    assert!(slow.is_done(), "the other thread ran");
     assert_eq!(release(&look), "/srv/releases/1", "what the other has found is the last good by now");
     assert!(look.news.is_none(), "a failure that is over is not told: {:?}", look.news);
+}
+
+/// The last good one is looked at before it is served, and then it may be the last no more.
+#[test]
+fn a_failure_goes_on_with_what_was_good_last_when_it_ended() {
+    let (files, docroot) = (Fake::new(), docroot());
+    let every = Duration::from_millis(100);
+    docroot.look(&files, at(0), every);
+    files.unlink("/srv/current");
+    let slow = Interleaved::new(&files, &docroot, |files, docroot| {
+        files.flip("releases/2");
+        assert_eq!(release(&docroot.look(files, at(190), every)), "/srv/releases/2");
+    });
+    // Two times the link is seen to be missing; then the release that was good is being looked at.
+    let slow = slow.after(2);
+    let look = docroot.look(&slow, at(200), every);
+    assert!(slow.is_done(), "the other thread ran");
+    assert_eq!(release(&look), "/srv/releases/2");
+    assert_eq!(release(&docroot.look(&files, at(299), every)), "/srv/releases/2", "for the rest of the window");
 }
 
 #[test]
@@ -202,18 +212,14 @@ fn a_failure_is_not_prolonged_by_a_look_that_saw_none() {
     let (files, docroot) = (Fake::new(), docroot());
     let every = Duration::from_millis(100);
     docroot.look(&files, at(0), every);
-    let slow = Interleaved {
-        files: &files,
-        docroot: &docroot,
-        other: RefCell::new(Some(Box::new(|files, docroot| {
-            files.unlink("/srv/current");
-            files.remove("/srv/releases/1");
-            assert!(docroot.look(files, at(150), every).answer.resolved().is_none());
-            files.flip("releases/2");
-        }))),
-    };
+    let slow = Interleaved::new(&files, &docroot, |files, docroot| {
+        files.unlink("/srv/current");
+        files.remove("/srv/releases/1");
+        assert!(docroot.look(files, at(150), every).answer.resolved().is_none());
+        files.flip("releases/2");
+    });
     assert_eq!(release(&docroot.look(&slow, at(200), every)), "/srv/releases/1", "what it saw was true after it began");
-    assert!(slow.other.take().is_none(), "the other thread ran");
+    assert!(slow.is_done(), "the other thread ran");
     assert_eq!(release(&docroot.look(&files, at(260), every)), "/srv/releases/2", "the failure's window is over");
 }
 

@@ -89,16 +89,14 @@ impl Looks {
 
     fn look(&self, system: &Seen<'_>, now: Moment) -> Answer {
         match &self.configured {
-            // As the module does: a look, only if nothing is remembered.
             Some(docroot) => {
+                // Whatever way it is asked for, the answer is the same.
                 let window = self.every.as_nanos().try_into().expect("a short window");
-                if let Some(remembered) = docroot.remembered(now, window) {
-                    return Answer::Resolved(Arc::new(remembered.clone()));
-                }
+                let remembered = docroot.remembered(now, window).cloned();
                 let look = docroot.look(system, now, self.every);
-                if let Some(id) = look.id {
-                    assert_eq!(docroot.kept(id), look.answer.resolved().map(|resolution| &**resolution));
-                }
+                let kept = look.id.and_then(|id| docroot.kept(id));
+                assert!(kept.is_none() || kept == look.answer.resolved().map(|found| &**found), "{kept:?}: {look:?}");
+                assert!(remembered.is_none() || remembered.as_ref() == kept, "{remembered:?}: {look:?}");
                 look.answer
             }
             None => {
