@@ -15,7 +15,7 @@ pub fn strike(request: Request<'_>, hook: &str) {
 /// Lets the cleanup of a request panic, if the client asks for that.
 pub fn lay<'r>(request: Request<'r>, root: Request<'r>) {
     if is_asked(request, "cleanup") {
-        root.keep(PanicAtEnd);
+        root.own(PanicAtEnd);
     }
 }
 

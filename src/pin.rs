@@ -50,7 +50,7 @@ impl<'r> Hold<'r> {
 /// A tree is plain memory in the pool of the root request. It owns what it points to because that is copied next to
 /// it, or is kept by the process, so that nothing must be dropped when the request ends, and nothing that threads share
 /// was taken hold of. Foreign cleanups may use it for as long as there is a pool. What is rare and must be dropped,
-/// [`Request::keep`] keeps.
+/// [`Request::own`] owns.
 pub struct Tree<'r> {
     site: &'r Site<'r>,
     /// Where the docroot of a request is as long as it needs nothing more: the answer is a good one, there is nothing
@@ -86,10 +86,10 @@ impl<'r> Pin<'r> {
     }
 }
 
-/// What `root` must keep of an answer.
+/// What `root` must own of an answer.
 fn refused<'r>(answer: &Answer, root: Request<'r>) -> Option<&'r Failure> {
     match answer {
-        Answer::Refused(failure) => Some(&**root.keep(Arc::clone(failure))),
+        Answer::Refused(failure) => Some(&**root.own(Arc::clone(failure))),
         Answer::Resolved(_) | Answer::AsConfigured => None,
     }
 }
@@ -207,7 +207,7 @@ fn start<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) -> Option<Ho
 /// pool.
 fn look<'r>(request: Request<'r>, root: Request<'r>, site: &'r Site<'r>, now: Moment) -> Hold<'r> {
     let Look { answer, id, news } = site.docroot().look(&Os, now, site.every());
-    let failure = news.and_then(|news| tell_or_keep(request, root, site, news));
+    let failure = news.and_then(|news| tell_or_own(request, root, site, news));
     if failure.is_none()
         && let Some(resolution) = id.and_then(|id| site.docroot().kept(id))
     {
@@ -237,9 +237,9 @@ fn trail_in<'r>(answer: &Answer, copy: &'r [u8]) -> Option<Trail<'r>> {
 
 /// Tells of a walk at once, but of a failure only when a request needs the docroot.
 #[cold]
-fn tell_or_keep<'r>(request: Request<'r>, root: Request<'r>, site: &Site<'_>, news: Box<News>) -> Option<&'r News> {
+fn tell_or_own<'r>(request: Request<'r>, root: Request<'r>, site: &Site<'_>, news: Box<News>) -> Option<&'r News> {
     if matches!(*news, News::Failed { .. }) {
-        return Some(&**root.keep(news));
+        return Some(&**root.own(news));
     }
     report(request.server(), site.docroot(), &news);
     None

@@ -4,9 +4,8 @@
 //! `cache.rs`.
 //!
 //! A request that refers to what is never thrown away needs no lock, no copy and no count, and nothing must be done when
-//! it ends. The price is the memory of each release that a docroot has led to since the server was last started or
-//! reloaded, a few hundred bytes. It is bounded, and a docroot that is flipped back and forth takes no more of it: what
-//! is equal is kept once.
+//! it ends. The price is memory, a few hundred bytes for a release. It is bounded for each docroot and in all, and what is
+//! equal is kept once, so that a docroot that is flipped back and forth takes no more of it.
 
 use std::num::NonZeroU16;
 use std::sync::atomic::AtomicU16;
@@ -18,6 +17,10 @@ use crate::resolve::Resolution;
 /// How many resolutions a block has room for, and how many blocks there may be: each is found by one byte of a number.
 /// A block stays where it is, so that readers need no lock.
 const BLOCK: usize = 256;
+
+/// How many resolutions of one docroot are kept: as many as it is flipped to new releases, as a rule, until the server is
+/// reloaded. Of those that come later, requests get copies.
+pub(crate) const KEPT_OF_DOCROOT: usize = 32;
 
 /// The number of a resolution that is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,14 +77,16 @@ impl Kept {
     /// it if that is kept already.
     pub(crate) fn keep(&self, resolution: Resolution, newest: &mut Option<Id>) -> (Arc<Resolution>, Option<Id>) {
         let mut next = *newest;
+        let mut count = 0;
         while let Some((id, entry)) = next.and_then(|id| Some((id, self.entry(id.get())?))) {
             if *entry.resolution == resolution {
                 return (Arc::clone(&entry.resolution), Some(id));
             }
             next = entry.before;
+            count += 1;
         }
         let resolution = Arc::new(resolution);
-        let id = self.free();
+        let id = if count < KEPT_OF_DOCROOT { self.free() } else { None };
         if let Some(id) = id {
             let [block, place] = place(id.get());
             let block = self.blocks[block].get_or_init(|| Box::new([const { OnceLock::new() }; BLOCK]));
@@ -135,6 +140,18 @@ mod tests {
         assert_eq!(kept.len.load(Relaxed), 2);
         assert_eq!(kept.get(first.unwrap().get()), Some(&one));
         assert_eq!(kept.get(second.unwrap().get()), Some(&two));
+    }
+
+    #[test]
+    fn of_each_docroot_only_so_many_are_kept() {
+        let (kept, all) = (Kept::default(), resolutions::<{ KEPT_OF_DOCROOT + 2 }>());
+        let mut newest = None;
+        let ids = all.clone().map(|one| kept.keep(one, &mut newest).1);
+        assert_eq!(ids.iter().flatten().count(), KEPT_OF_DOCROOT);
+        assert_eq!(ids.last(), Some(&None));
+        // What is kept is still found, and another docroot has as many of its own.
+        assert_eq!(kept.keep(all[0].clone(), &mut newest).1, ids[0]);
+        assert!(kept.keep(all[0].clone(), &mut None).1.is_some());
     }
 
     #[test]

@@ -273,13 +273,13 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Keeps a value for the tree of this request, which must be the root of it, and drops it when the request's pool
+    /// Owns a value for the tree of this request, which must be the root of it, and drops it when the request's pool
     /// is destroyed. For what is rare: most trees need nothing that must be dropped.
     #[cold]
-    pub fn keep<T>(self, value: T) -> &'r T {
+    pub fn own<T>(self, value: T) -> &'r T {
         // SAFETY: what a pool owns lives as long as the pool, here as long as the root request.
-        let kept = unsafe { &*self.pool().own(Kept { root: self.raw, value }) };
-        &kept.value
+        let owned = unsafe { &*self.pool().own(Owned { root: self.raw, value }) };
+        &owned.value
     }
 
     /// The value of a request header, the first if there are more.
@@ -297,13 +297,13 @@ impl<'r> Request<'r> {
 /// is null, has no mark and needs no second look.)
 const KEPT: usize = 1;
 
-/// What a tree keeps, in the pool of its root request.
-struct Kept<T> {
+/// What the pool of a root request owns for its tree.
+struct Owned<T> {
     root: *mut sys::request_rec,
     value: T,
 }
 
-impl<T> Drop for Kept<T> {
+impl<T> Drop for Owned<T> {
     /// Makes the requests forget the tree before the value is dropped. A cleanup of another module, registered earlier,
     /// runs later than this one; whatever it does must not lead back here.
     fn drop(&mut self) {

@@ -25,6 +25,7 @@ mod hosts;
 mod http2;
 mod layouts;
 mod lifecycle;
+mod many_releases;
 mod memory;
 mod negotiation;
 mod opcache;

@@ -6,7 +6,8 @@
 //! would be a deadlock), so that what a look does is a row of atomic actions: read the clock, read what is known, call,
 //! call, ..., write what is known. Between any two of them any thread may go on next. All orders are tried, one after
 //! the other, by coroutines on one thread; in scenarios of too many actions, all in which a thread that could go on is
-//! interrupted a few times at most. What is left to real threads is the memory model, and that is the locks' own affair.
+//! interrupted a few times at most. What is left to the real threads of the stress is the memory model: of the two words
+//! that `Docroot::remembered` reads without a lock.
 //!
 //! [`System`]: docroot::System
 
