@@ -1,7 +1,7 @@
 //! Why a docroot could not be resolved.
 //!
 //! Owns: the causes, their wording, and which paths a failure concerns. Must not: decide what is served instead; that is
-//! `cache.rs`.
+//! `known.rs`.
 
 use std::ffi::CStr;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Resolutions that are kept for as long as there is a cache.
 //!
 //! Owns: where they are, and under which number each can be had. Must not: know which of them is served; that is
-//! `cache.rs`.
+//! `known.rs`.
 //!
 //! A request that refers to what is never thrown away needs no lock, no copy and no count, and nothing must be done when
 //! it ends. The price is memory, a few hundred bytes for a release. It is bounded for each docroot and in all, and what is

@@ -2,7 +2,7 @@
 //!
 //! Owns: what comes out of a walk, in both modes, and the check that tells with one system call whether a past walk
 //! still holds. Must not: walk itself (`walk.rs`, `readlink.rs`), or remember anything from one walk to the next; that
-//! is `cache.rs`.
+//! is `known.rs`.
 
 use std::ffi::{CStr, CString};
 use std::sync::Arc;
