@@ -58,7 +58,7 @@ pub unsafe extern "C" fn map_to_storage(r: *mut sys::request_rec) -> c_int {
     })
 }
 
-/// The configuration is read and merged: sections follow the links, and what cannot is said.
+/// The configuration is read and merged: sections follow the links, and the operator is warned of what cannot.
 ///
 /// # Safety
 /// httpd's `check_config` hook: `pconf` lives as long as the configuration, and `s` is the list of its servers.
