@@ -46,8 +46,8 @@ impl Table {
         self.cells(name, &cells);
     }
 
-    /// Adds a row of measurements that were made in rounds: the medians, and the medians and quartiles of the ratios
-    /// to the first column in the same round. Each column has as many rounds.
+    /// Adds a row of measurements that were made in rounds: the medians, and of the ratios to the first column in the same
+    /// round the median with its uncertainty, and the quartiles. Each column has as many rounds.
     pub fn rounds(&mut self, name: &str, columns: &[Vec<f64>]) {
         let cells: Vec<String> = columns
             .iter()
@@ -55,12 +55,13 @@ impl Table {
             .map(|(column, rounds)| {
                 let median = thousands(Spread::of(rounds).median, 0);
                 if column == 0 {
-                    let Spread { low, median: middle, high } = Spread::of(rounds);
+                    let Spread { low, median: middle, high, .. } = Spread::of(rounds);
                     return format!("{median} (±{:.1} %)", (high - low) / middle * 50.0);
                 }
                 let ratios: Vec<f64> = rounds.iter().zip(&columns[0]).map(|(this, first)| this / first).collect();
-                let Spread { low, median: ratio, high } = Spread::of(&ratios);
-                format!("{median} (×{ratio:.3}, {low:.3} to {high:.3})")
+                let spread = Spread::of(&ratios);
+                let Spread { low, median: ratio, high, .. } = spread;
+                format!("{median} (×{ratio:.3} ±{:.3}, {low:.3} to {high:.3})", spread.uncertainty())
             })
             .collect();
         self.cells(name, &cells);
