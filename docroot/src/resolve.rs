@@ -80,7 +80,7 @@ struct Shape {
 /// only if there is a link.
 ///
 /// The bytes are strings that each end in NUL: the resolved docroot, the name of the release if there is one, and each
-/// link with its target.
+/// link with its target. A target that is the resolved docroot, as that of most links, is left empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Trail<'b> {
     bytes: &'b [u8],
@@ -117,8 +117,12 @@ impl<'b> Trail<'b> {
 
     /// Each link with its target.
     fn links(self) -> impl Iterator<Item = (&'b CStr, &'b CStr)> {
+        let docroot = strings(Some(self.bytes)).next().unwrap_or_default();
         let mut strings = strings(self.bytes.get(self.shape.links.into()..self.shape.end as usize));
-        std::iter::from_fn(move || Some((strings.next()?, strings.next()?)))
+        std::iter::from_fn(move || {
+            let (link, target) = (strings.next()?, strings.next()?);
+            Some((link, if target.is_empty() { docroot } else { target }))
+        })
     }
 }
 
@@ -164,7 +168,8 @@ impl Resolution {
         }
         for met in met {
             strings.extend_from_slice(terminated(&met.link)?.as_bytes_with_nul());
-            strings.extend_from_slice(terminated(&met.target)?.as_bytes_with_nul());
+            let target = if met.target == docroot { CString::default() } else { terminated(&met.target)? };
+            strings.extend_from_slice(target.as_bytes_with_nul());
         }
         // As many links as are followed are not as long as what is counted here.
         shape.end = if met.is_empty() { 0 } else { strings.len() as u32 };
