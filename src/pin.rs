@@ -4,7 +4,7 @@
 //! know how a docroot is resolved.
 
 use std::cell::Cell;
-use std::ffi::{CStr, c_char};
+use std::ffi::CStr;
 use std::ptr;
 use std::sync::Arc;
 
@@ -53,9 +53,9 @@ impl<'r> Hold<'r> {
 /// [`Request::own`] owns.
 pub struct Tree<'r> {
     site: &'r Site<'r>,
-    /// Where the docroot of a request is as long as it needs nothing more: the answer is a good one, there is nothing
-    /// to tell of it, and no other docroot has links that a path could lie under. Else [`NOWHERE`].
-    plain: Cell<*const c_char>,
+    /// Whether a request with the server's docroot needs nothing more: the answer is a good one, there is nothing to tell
+    /// of it, and no other docroot has links that a path could lie under.
+    plain: Cell<bool>,
     /// The answer for the docroot of the server. None if another module had computed a docroot before there was a tree.
     server: Option<Pin<'r>>,
     /// That the docroot could not be resolved, until a request needs it: a server that computes its docroots has one
@@ -64,9 +64,6 @@ pub struct Tree<'r> {
     /// The answers for docroots that were computed for one of the requests: by mod_vhost_alias, mod_lua and others.
     computed: OnceCell<&'r Computed<'r>>,
 }
-
-/// Where no docroot is.
-const NOWHERE: *const c_char = c"".as_ptr();
 
 /// The answer for one docroot.
 #[derive(Clone, Copy)]
@@ -214,14 +211,11 @@ fn look<'r>(request: Request<'r>, root: Request<'r>, site: &'r Site<'r>, now: Mo
         return Hold::Kept(resolution);
     }
     let refused = refused(&answer, root);
-    let (tree, ()) = root.pool().place_with_copy(trail_bytes(&answer), |copy| {
-        let tree = Tree::new(site, Some(Pin::new(trail_in(&answer, copy), refused, site.configured())));
-        tree.failure.set(failure);
-        if failure.is_some() || answer.resolved().is_none() {
-            tree.plain.set(NOWHERE);
-        }
-        (tree, ())
+    let tree = root.pool().place_with_copy(trail_bytes(&answer), |copy| {
+        Tree::new(site, Some(Pin::new(trail_in(&answer, copy), refused, site.configured())))
     });
+    tree.plain.set(failure.is_none() && answer.resolved().is_some());
+    tree.failure.set(failure);
     Hold::Tree(tree)
 }
 
@@ -256,7 +250,7 @@ pub fn inherit(request: Request<'_>) {
 
 #[inline]
 fn join<'r>(request: Request<'r>, hold: Hold<'r>) {
-    // Found out before anything is written, as what the caller needs to know of it.
+    // Read before anything is written, so that what the caller has read of it need not be read again.
     let docroot = hold.docroot();
     request.set_hold(hold);
     if let Some(docroot) = docroot {
@@ -308,10 +302,9 @@ fn map_elsewhere(request: Request<'_>) -> Result<(), Refused> {
     };
     match &tree.server {
         Some(pin) if ptr::eq(request.document_root_address(), pin.docroot.as_ptr()) => {
-            let is_plain = ptr::eq(tree.plain.get(), pin.docroot.as_ptr());
             // There may be no link that a path could lie under; and what is made of docroot and URL lies behind them.
             let needs_nothing = pin.trail.is_none() || request.is_mapped_by_httpd();
-            if is_plain && (needs_nothing || request.is_mapped_to(pin.docroot.to_c_str())) {
+            if tree.plain.get() && (needs_nothing || request.is_mapped_to(pin.docroot.to_c_str())) {
                 return Ok(());
             }
             tree.tell_of_failure(request);
@@ -355,7 +348,7 @@ fn compute<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
     let Some(path) = request.document_root() else {
         return;
     };
-    tree.plain.set(NOWHERE);
+    tree.plain.set(false);
     let mut place = &tree.computed;
     let computed = loop {
         match place.get() {
@@ -377,9 +370,9 @@ fn compute<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
                     report(request.server(), &entry, &news);
                 }
                 let refused = refused(&look.answer, root);
-                let (computed, ()) = pool.place_with_copy(trail_bytes(&look.answer), |copy| {
+                let computed = pool.place_with_copy(trail_bytes(&look.answer), |copy| {
                     let pin = Pin::new(trail_in(&look.answer, copy), refused, led.into());
-                    (Computed { path, pin, next: OnceCell::new() }, ())
+                    Computed { path, pin, next: OnceCell::new() }
                 });
                 break place.get_or_init(|| computed);
             }
@@ -396,13 +389,7 @@ fn compute<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
 
 impl<'r> Tree<'r> {
     fn new(site: &'r Site<'r>, server: Option<Pin<'r>>) -> Self {
-        Self {
-            site,
-            plain: Cell::new(server.map_or(NOWHERE, |pin| pin.docroot.as_ptr())),
-            server,
-            failure: Cell::default(),
-            computed: OnceCell::new(),
-        }
+        Self { site, plain: Cell::new(server.is_some()), server, failure: Cell::default(), computed: OnceCell::new() }
     }
 
     fn tell_of_failure(&self, request: Request<'_>) {

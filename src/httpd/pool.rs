@@ -101,13 +101,11 @@ impl<'p> Pool<'p> {
 
     /// Moves `value` into the pool. Nothing is ever dropped, so that this costs an allocation and no more.
     pub fn place<T>(self, value: T) -> &'p T {
-        self.place_with_copy(&[], |_| (value, ())).0
+        self.place_with_copy(&[], |_| value)
     }
 
-    /// Copies bytes into the pool, and moves what `make` makes of the copy in front of it: one allocation for both. What
-    /// `make` returns beside it is returned as it is, so that the caller need not read it from the pool.
-    #[inline]
-    pub fn place_with_copy<T, B>(self, bytes: &[u8], make: impl FnOnce(&'p [u8]) -> (T, B)) -> (&'p T, B) {
+    /// Copies bytes into the pool, and moves what `make` makes of the copy in front of it: one allocation for both.
+    pub fn place_with_copy<T>(self, bytes: &[u8], make: impl FnOnce(&'p [u8]) -> T) -> &'p T {
         const { assert!(align_of::<T>() <= 8, "APR aligns to 8 bytes") };
         const { assert!(!std::mem::needs_drop::<T>(), "a pool takes its memory back and drops nothing") };
         // SAFETY: the pool is live (whoever wrapped it). APR ends the process rather than return null, gives 8-byte
@@ -117,9 +115,8 @@ impl<'p> Pool<'p> {
             let place = sys::apr_palloc(self.raw, size_of::<T>() + bytes.len()).cast::<T>();
             let copy = place.add(1).cast::<u8>();
             copy.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-            let (value, beside) = make(std::slice::from_raw_parts(copy, bytes.len()));
-            place.write(value);
-            (&*place, beside)
+            place.write(make(std::slice::from_raw_parts(copy, bytes.len())));
+            &*place
         }
     }
 
