@@ -85,6 +85,12 @@ impl<'s> Site<'s> {
     pub fn remembered(&self, now: Moment) -> Option<&Resolution> {
         self.docroot.remembered(now, self.window)
     }
+
+    /// Where the server's docroot leads, if each request has to see that for itself, and one system call is enough.
+    #[inline]
+    pub fn checked(&self, now: Moment) -> Option<&Resolution> {
+        self.docroot.checked(&Os, now, self.window)
+    }
 }
 
 /// The directives. They are registered for every context so that a misplaced one gets our message, which says where

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::ffi::CStr;
 
-use docroot::{Errno, Mode, Os, Passage, Rules, Status, System, Timestamp, passages, passages_from};
+use docroot::{Errno, Mode, Os, Passage, Rules, Status, System, Terminated, Timestamp, passages, passages_from};
 
 use crate::directives::RulesOf;
 use crate::httpd::{Definition, Pool, Server};
@@ -93,7 +93,7 @@ impl System for Neighbours {
         text
     }
 
-    fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
+    fn has_text(&self, path: Terminated<'_>, text: &[u8]) -> bool {
         Os.has_text(path, text)
     }
 

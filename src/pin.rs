@@ -156,7 +156,10 @@ fn is_configured<'r>(request: Request<'r>, site: &'r Site<'r>) -> bool {
 /// The rest of [`begin`], where system calls are needed.
 #[inline(never)]
 fn begin_with_look<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) {
-    let hold = look(request, request, site, now);
+    let hold = match site.checked(now) {
+        Some(resolution) => Hold::Kept(resolution),
+        None => look(request, request, site, now),
+    };
     join(request, hold);
     tell_application(request, site, hold.server(site).and_then(|pin| pin.trail));
 }

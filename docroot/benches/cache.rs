@@ -52,11 +52,11 @@ fn c_path(path: &Path) -> CString {
     CString::new(path.as_os_str().as_encoded_bytes()).expect("no NUL")
 }
 
-/// As a request does: a look, only if nothing is remembered.
+/// As a request does: a look, only if nothing is remembered, and no check is enough.
 fn ask(docroot: &Docroot, every: Duration) {
     let now = Os::now();
     let window = every.as_nanos().try_into().expect("less than centuries");
-    if black_box(docroot.remembered(now, window)).is_none() {
+    if black_box(docroot.remembered(now, window)).is_none() && black_box(docroot.checked(&Os, now, window)).is_none() {
         drop(black_box(docroot.look(&Os, now, every)));
     }
 }

@@ -14,11 +14,12 @@ use parking_lot::{RwLock, RwLockWriteGuard};
 
 use crate::failure::Failure;
 use crate::kept::{Id, Kept};
-use crate::resolve::{Mode, Resolution, Rules, Witness, resolve};
+use crate::resolve::{Directory, Mode, Resolution, Rules, resolve};
 use crate::system::{Moment, System};
 
 /// A look with one system call cannot see everything (a renamed ancestor, say); a whole walk at least this often can.
 const WALK_EVERY: Duration = Duration::from_secs(1);
+const WALK_EVERY_NANOSECONDS: u64 = WALK_EVERY.as_secs() * 1_000_000_000;
 /// How often a failure that goes on, or comes back, is reported again.
 pub(crate) const REMIND_EVERY: Duration = Duration::from_secs(10);
 /// How many causes are told apart for that; of more at once, only so many are reported.
@@ -47,8 +48,10 @@ pub struct Docroot {
     keeps: bool,
     /// When the last look began, if there was one. What it saw was true then or later.
     looked: AtomicU64,
-    /// What is kept of what requests get: the [`Id`], or zero if it is not kept. Always stored before `looked`, so that
-    /// whoever has read that gets an answer at least as new. Both are written by holders of the lock only.
+    /// When the last walk began, if it came through; else zero.
+    came_through: AtomicU64,
+    /// What is kept of what requests get: the [`Id`], or zero if it is not kept. Always stored before the two times, so
+    /// that whoever has read one of them gets an answer at least as new. All are written by holders of the lock only.
     serving: AtomicU16,
     known: RwLock<Known>,
 }
@@ -62,8 +65,8 @@ struct Known {
     walked: Moment,
     /// What the last walk that came through led to.
     good: Option<Good>,
-    /// What tells whether that still holds.
-    witness: Witness,
+    /// What tells whether that still holds, where it is not its texts.
+    directory: Directory,
     /// What is to be remembered of failures, if there ever was one.
     trouble: Option<Box<Trouble>>,
 }
@@ -205,6 +208,7 @@ impl Docroot {
             kept,
             keeps,
             looked: AtomicU64::default(),
+            came_through: AtomicU64::default(),
             serving: AtomicU16::default(),
             known: RwLock::default(),
         })
@@ -248,6 +252,21 @@ impl Docroot {
         self.kept.get(self.serving.load(Acquire))
     }
 
+    /// Where the docroot leads, if there is no `window`, if it is kept, and if one system call is enough to see that it
+    /// still leads there: what [`Docroot::look`] would answer then. It is all that most requests need where no look
+    /// counts for longer than its request: no lock, nothing written, nothing counted. (After a window, a look must be
+    /// noted. Of a chain, what tells is where it ends, which may be another directory of the same name.)
+    #[inline]
+    pub fn checked(&self, system: &impl System, now: Moment, window: u64) -> Option<&Resolution> {
+        let walked = Moment::from_nanoseconds(self.came_through.load(Acquire));
+        if window != 0 || !now.is_within_nanoseconds(walked, WALK_EVERY_NANOSECONDS) {
+            return None;
+        }
+        // It may be from a later walk than that, or what is served instead of what a later walk did not find. Either way
+        // it is where these texts lead.
+        self.kept.get(self.serving.load(Acquire)).filter(|resolution| resolution.has_texts(system))
+    }
+
     /// What a look had found, for as long as there is the docroot.
     #[inline]
     pub fn kept(&self, id: Id) -> Option<&Resolution> {
@@ -266,10 +285,10 @@ impl Docroot {
                 return known.serving().with(None);
             }
             let due = !known.walked().is_some_and(|walked| now.is_within(walked, WALK_EVERY));
-            if due || known.instead().is_some() { None } else { known.good.clone().zip(Some(known.witness.clone())) }
+            if due || known.instead().is_some() { None } else { known.good.clone().zip(Some(known.directory.clone())) }
         };
-        if let Some((Good { resolution, id, .. }, witness)) = candidate
-            && witness.vouches(&resolution, &self.path, system)
+        if let Some((Good { resolution, id, .. }, directory)) = candidate
+            && resolution.still_holds(&self.path, directory.as_deref(), system)
         {
             if !every.is_zero() {
                 self.confirm(&resolution, now);
@@ -286,7 +305,8 @@ impl Docroot {
 
     /// Lets requests have what is `known` now, from a look that began at `looked`.
     fn publish(&self, known: &Known, looked: Moment) {
-        self.serving.store(known.serving().id.map_or(0, Id::get), Release);
+        self.serving.store(known.id().map_or(0, Id::get), Release);
+        self.came_through.store(known.came_through().map_or(0, Moment::nanoseconds), Release);
         self.looked.store(looked.nanoseconds(), Release);
     }
 
@@ -306,7 +326,7 @@ impl Docroot {
             Ok((resolution, _)) if resolution.is_refused(&self.rules) => {
                 Failure::outside_releases(&self.path, &resolution, &self.rules)
             }
-            Ok((resolution, witness)) => return self.succeed(resolution, witness, now),
+            Ok((resolution, directory)) => return self.succeed(resolution, directory, now),
             Err(failure) => failure,
         };
         loop {
@@ -337,7 +357,7 @@ impl Docroot {
         }
     }
 
-    fn succeed(&self, resolution: Resolution, witness: Witness, now: Moment) -> Look {
+    fn succeed(&self, resolution: Resolution, directory: Directory, now: Moment) -> Look {
         let mut known = self.known.write();
         if self.is_newer(&known, now) {
             return Look { answer: Answer::Resolved(Arc::new(resolution)), id: None, news: None };
@@ -347,7 +367,7 @@ impl Docroot {
         if leads_elsewhere {
             known.good = Some(self.good(resolution, known.good.as_ref().and_then(|good| good.newest), now));
         }
-        known.witness = witness;
+        known.directory = directory;
         known.note_walk(now);
         let recovered = known.trouble.as_mut().is_some_and(|trouble| {
             trouble.serving = None;
@@ -401,6 +421,19 @@ impl Known {
             (None, Some(good)) => Serving { answer: Answer::Resolved(Arc::clone(&good.resolution)), id: good.id },
             (None, None) => Serving { answer: Answer::AsConfigured, id: None },
         }
+    }
+
+    /// Under which number that is kept.
+    fn id(&self) -> Option<Id> {
+        match self.instead() {
+            Some(instead) => instead.id,
+            None => self.good.as_ref()?.id,
+        }
+    }
+
+    /// When the last walk began, if it came through.
+    fn came_through(&self) -> Option<Moment> {
+        self.walked().filter(|_| self.instead().is_none())
     }
 
     /// What requests get instead of what is there, because the last walk failed.

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::path::{last, led, rest_under};
 use crate::readlink::{FirstLink, Found, append_all, first_link};
 use crate::releases::{Passage, Releases};
-use crate::system::{Errno, FileId, System};
+use crate::system::{Errno, FileId, System, Terminated};
 use crate::walk::{Met, Walk, with_terminated};
 
 /// How far links are followed.
@@ -74,6 +74,7 @@ struct Shape {
     links: u16,
     /// Where it ends; zero if there are no links.
     end: u32,
+    witness: Witness,
 }
 
 /// Where a docroot and the links on its way led, in plain bytes: whoever copies the bytes owns all of it. There is one
@@ -137,31 +138,32 @@ fn strings(bytes: Option<&[u8]>) -> impl Iterator<Item = &CStr> {
 }
 
 /// What can tell that a walk would still lead where it led, as a rule with one system call.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Witness {
-    /// The text of the only link, whose path is so long: exact, whatever the directories behind it do.
-    Text(u32),
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Witness {
+    /// The text of the only link: exact, whatever the directories behind it do.
+    Text,
     /// The texts of all links: as exact, and a few system calls for the rare chain that ends outside of what an earlier
     /// link leads to, where a flip of that link need not change where the docroot ends.
     Texts,
-    /// The directory that all the links lead to. Flips of any of them show, because `stat(2)` follows them all. Elsewhere,
-    /// because most docroots have one link, and to read it takes less.
-    Directory(Arc<FileId>),
-    /// Nothing: the directory changed in the present step of the file clock, so another one that takes its inode
-    /// number in this step would look the same.
+    /// The directory that all the links lead to. Flips of any of them show, because `stat(2)` follows them all. It is not
+    /// kept with where they lead, which is the same for other directories of that name, and it may not be known.
     #[default]
-    None,
+    Directory,
 }
 
+/// The directory that links led to, if that is what tells that a walk would still lead there. In a box of its own,
+/// because of most docroots it is their only link.
+pub(crate) type Directory = Option<Arc<FileId>>;
+
 impl Resolution {
-    fn new(docroot: &[u8], release: Option<&[u8]>, met: &[Met]) -> Result<Self, Failure> {
+    fn new(docroot: &[u8], release: Option<&[u8]>, met: &[Met], witness: Witness) -> Result<Self, Failure> {
         let mut strings = Vec::new();
         let mut append = |string: &CStr| {
             strings.extend_from_slice(string.to_bytes_with_nul());
             // Paths that lead to something are much shorter than what is counted here.
             u16::try_from(strings.len()).map_err(|_| Failure::new(docroot, Errno(libc::ENAMETOOLONG)))
         };
-        let mut shape = Shape { links: append(&terminated(docroot)?)?, ..Shape::default() };
+        let mut shape = Shape { links: append(&terminated(docroot)?)?, witness, ..Shape::default() };
         if let Some(release) = release {
             shape.release = shape.links;
             shape.links = append(&c_string(release)?)?;
@@ -241,24 +243,28 @@ impl Resolution {
     pub fn reroot(&self, path: &[u8]) -> Option<Vec<u8>> {
         self.trail()?.reroot(path)
     }
-}
 
-impl Witness {
-    /// Whether a walk of `docroot` would surely lead to `resolution` now, as the walk did that it is the witness of. As
-    /// a rule one system call, and no allocation.
-    pub(crate) fn vouches(&self, resolution: &Resolution, docroot: &CStr, system: &impl System) -> bool {
-        match self {
+    /// Whether the texts of its links tell that they still lead there. As a rule one system call, and no allocation.
+    #[inline]
+    pub(crate) fn has_texts(&self, system: &impl System) -> bool {
+        match self.shape.witness {
             // Without counting the lengths of strings, because with no window it is done for each request.
-            Self::Text(length) => {
-                let Resolution { strings, shape } = resolution;
-                let path = strings.get(shape.links.into()..).and_then(|links| links.get(..=*length as usize));
-                let path = path.and_then(|path| CStr::from_bytes_with_nul(path).ok());
-                let text = strings.get(shape.end as usize..strings.len() - 1);
-                path.zip(text).is_some_and(|(path, text)| system.has_text(path, text))
+            Witness::Text => {
+                let link = self.strings.get(self.shape.links.into()..).and_then(Terminated::new);
+                let text = self.strings.get(self.shape.end as usize..self.strings.len() - 1);
+                link.zip(text).is_some_and(|(link, text)| system.has_text(link, text))
             }
-            Self::Texts => resolution.each_link().all(|link| system.has_text(link.path, link.text.to_bytes())),
-            Self::Directory(id) => system.status(docroot).is_ok_and(|status| status.is_directory && status.id == **id),
-            Self::None => false,
+            Witness::Texts => self.each_link().all(|link| system.has_text(link.path.into(), link.text.to_bytes())),
+            Witness::Directory => false,
+        }
+    }
+
+    /// Whether a walk of `docroot` would surely lead here now, as the walk did that found `directory`. As a rule one
+    /// system call, and no allocation.
+    pub(crate) fn still_holds(&self, docroot: &CStr, directory: Option<&FileId>, system: &impl System) -> bool {
+        match directory {
+            None => self.has_texts(system),
+            Some(id) => system.status(docroot).is_ok_and(|status| status.is_directory && status.id == *id),
         }
     }
 }
@@ -269,7 +275,7 @@ impl Witness {
 /// # Errors
 /// Where the walk ends early or at something else than a directory: the path it had come to and what the operating
 /// system said (`ENOENT`, `ENOTDIR`, `ELOOP`, `EACCES`, `ENAMETOOLONG`, ...).
-pub(crate) fn resolve(system: &impl System, docroot: &CStr, rules: &Rules) -> Result<(Resolution, Witness), Failure> {
+pub(crate) fn resolve(system: &impl System, docroot: &CStr, rules: &Rules) -> Result<(Resolution, Directory), Failure> {
     match &rules.mode {
         Mode::Realpath => realpath(system, docroot.to_bytes(), rules),
         Mode::Readlink { from } => {
@@ -312,7 +318,7 @@ pub fn passages_from(system: &impl System, real: &[u8], docroot: &CStr, rules: &
         .collect()
 }
 
-fn realpath(system: &impl System, docroot: &[u8], rules: &Rules) -> Result<(Resolution, Witness), Failure> {
+fn realpath(system: &impl System, docroot: &[u8], rules: &Rules) -> Result<(Resolution, Directory), Failure> {
     let mut walk = Walk::new(system, docroot);
     walk.run().map_err(|failure| {
         let met = walk.links.iter().enumerate();
@@ -327,7 +333,7 @@ fn readlink(
     docroot: &[u8],
     start: &[u8],
     rules: &Rules,
-) -> Result<(Resolution, Witness), Failure> {
+) -> Result<(Resolution, Directory), Failure> {
     match first_link(system, docroot, start)? {
         Found::Link(FirstLink { link, target, text, behind }) => {
             let mut resolved = target.clone();
@@ -347,7 +353,7 @@ fn finish(
     met: &[Met],
     release: Option<&[u8]>,
     rules: &Rules,
-) -> Result<(Resolution, Witness), Failure> {
+) -> Result<(Resolution, Directory), Failure> {
     // Read before the directory is looked at: whatever takes its place later is stamped later than this.
     let now = system.file_clock();
     let status = match with_terminated(docroot, |path| system.status(path))? {
@@ -359,20 +365,19 @@ fn finish(
         Failure::new(docroot, errno).behind(met.iter().map(|met| (&met.link[..], Some(&met.target[..]))), rules)
     })?;
     let ends_outside = met.iter().any(|met| rest_under(docroot, &met.target).is_none());
-    let witness = if let [met] = met {
-        Witness::Text(met.link.len() as u32)
-    } else if ends_outside {
-        Witness::Texts
-    } else if status.id.changed < now {
-        Witness::Directory(Arc::new(status.id))
-    } else {
-        Witness::None
+    let witness = match met {
+        [_] => Witness::Text,
+        _ if ends_outside => Witness::Texts,
+        _ => Witness::Directory,
     };
+    // One that changed in the present step of the file clock tells nothing: another one that takes its inode number in
+    // this step would look the same.
+    let is_told = witness == Witness::Directory && status.id.changed < now;
     let release = match &rules.releases {
         Some(releases) => releases.release_of(docroot).filter(|_| !met.is_empty()).map(last),
         None => release,
     };
-    Ok((Resolution::new(docroot, release, met)?, witness))
+    Ok((Resolution::new(docroot, release, met, witness)?, is_told.then(|| Arc::new(status.id))))
 }
 
 /// The path as a string of its own; the empty path is the root.

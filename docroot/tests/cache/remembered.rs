@@ -115,3 +115,72 @@ fn a_docroot_that_the_configuration_does_not_name_is_not_kept() {
     assert_eq!((release(&look), look.id), ("/srv/releases/1", None));
     assert_eq!(remembered(&docroot, 1), None);
 }
+
+/// What a check finds at this millisecond.
+fn checked<'d>(files: &Fake, docroot: &'d Docroot, milliseconds: u64) -> Option<&'d str> {
+    docroot.checked(files, at(milliseconds), 0).map(|resolution| resolution.docroot().to_str().unwrap())
+}
+
+#[test]
+fn a_check_finds_what_a_look_would_with_one_call() {
+    let (files, (_cache, docroot)) = (Fake::new(), configured(&Rules::default()));
+    assert_eq!(checked(&files, &docroot, 0), None, "nobody has looked yet");
+    docroot.look(&files, at(0), Duration::ZERO);
+    files.calls();
+    assert_eq!(checked(&files, &docroot, 999), Some("/srv/releases/1"));
+    assert_eq!(files.calls(), 1);
+    // The whole way is walked once a second, and what a window lasts for is not for a check.
+    assert_eq!(checked(&files, &docroot, 1_000), None);
+    assert_eq!(docroot.checked(&files, at(1), WINDOW), None);
+    assert_eq!(files.calls(), 0);
+    files.flip("releases/2");
+    assert_eq!(checked(&files, &docroot, 999), None, "a flip");
+    docroot.look(&files, at(999), Duration::ZERO);
+    assert_eq!(checked(&files, &docroot, 1_998), Some("/srv/releases/2"));
+    // A look that only noted what it found is no walk.
+    docroot.look(&files, at(1_500), Duration::from_millis(1));
+    assert_eq!(checked(&files, &docroot, 1_999), None);
+}
+
+#[test]
+fn while_resolving_fails_a_check_finds_nothing() {
+    let (files, (_cache, docroot)) = (Fake::new(), configured(&Rules::default()));
+    docroot.look(&files, at(0), Duration::ZERO);
+    files.remove("/srv/releases/1");
+    files.make("/srv/releases/1", 99);
+    files.unlink("/srv/current");
+    assert_eq!(checked(&files, &docroot, 1), None);
+    assert_eq!(release(&docroot.look(&files, at(1), Duration::ZERO)), "/srv/releases/1", "the last good one");
+    // There again, but nobody has walked: that this ends a failure must be told.
+    files.flip("releases/1");
+    assert_eq!(checked(&files, &docroot, 2), None);
+    docroot.look(&files, at(2), Duration::ZERO);
+    assert_eq!(checked(&files, &docroot, 3), Some("/srv/releases/1"));
+}
+
+#[test]
+fn a_check_of_a_chain_reads_the_text_of_each_link_or_finds_nothing() {
+    let files = Fake::new();
+    files.make("/shared", 50);
+    files.make("/other", 51);
+    files.link("/srv/releases/1/public", "/shared");
+    let mut cache = Cache::default();
+    let rules = cache.rules(&Rules::default());
+    let docroot = cache.configured(c"/srv/current/public", rules).unwrap();
+    docroot.look(&files, at(0), Duration::ZERO);
+    files.calls();
+    assert_eq!(checked(&files, &docroot, 1), Some("/shared"), "it ends outside of what the first link leads to");
+    assert_eq!(files.calls(), 2);
+    files.link("/srv/releases/1/public", "/other");
+    assert_eq!(checked(&files, &docroot, 1), None);
+
+    files.flip("/srv/other");
+    files.link("/srv/other", "/other");
+    let docroot = cache.configured(c"/srv/current", rules).unwrap();
+    files.0.borrow_mut().clock += 1;
+    docroot.look(&files, at(0), Duration::ZERO);
+    files.calls();
+    assert_eq!(checked(&files, &docroot, 1), None, "one stat will tell, which is for a look");
+    assert_eq!(release(&docroot.look(&files, at(1), Duration::ZERO)), "/other");
+    assert_eq!(files.calls(), 1);
+}

@@ -51,6 +51,8 @@ struct Stress {
     judged: AtomicUsize,
     /// Looks that were none, because what they had to find was remembered.
     remembered: AtomicUsize,
+    /// Looks that were none, because what they had to find was there still.
+    checked: AtomicUsize,
     /// Flips that were seen.
     seen: AtomicUsize,
     flips: AtomicUsize,
@@ -84,7 +86,7 @@ impl Stress {
         let docroots = own.iter().map(|own| docroot(&own.link)).collect();
         let of_shared = docroot(&shared);
         cache.settle();
-        let [looks, judged, remembered, seen, flips] = [const { AtomicUsize::new(0) }; 5];
+        let [looks, judged, remembered, checked, seen, flips] = [const { AtomicUsize::new(0) }; 6];
         Self {
             shared,
             own,
@@ -96,6 +98,7 @@ impl Stress {
             looks,
             judged,
             remembered,
+            checked,
             seen,
             flips,
         }
@@ -126,6 +129,9 @@ impl Stress {
                 let window = every.as_nanos().try_into().expect("a short window");
                 let found = if let Some(resolution) = docroot.remembered(now, window) {
                     self.remembered.fetch_add(1, Ordering::Relaxed);
+                    release_in(resolution)
+                } else if let Some(resolution) = docroot.checked(&Os, now, window) {
+                    self.checked.fetch_add(1, Ordering::Relaxed);
                     release_in(resolution)
                 } else {
                     let look = docroot.look(&Os, now, every);
@@ -183,13 +189,13 @@ fn stress() {
         let found = release_of(&docroot.look(&Os, Os::now(), Duration::ZERO).answer);
         assert_eq!(found, own.flipped.load(Ordering::Relaxed) % RELEASES, "the last flip is seen");
     }
-    let [looks, judged, remembered, seen, flips] =
-        [&stress.looks, &stress.judged, &stress.remembered, &stress.seen, &stress.flips]
+    let [looks, judged, remembered, checked, seen, flips] =
+        [&stress.looks, &stress.judged, &stress.remembered, &stress.checked, &stress.seen, &stress.flips]
             .map(|count| count.load(Ordering::Relaxed));
     println!(
-        "{looks} looks ({judged} judged, {remembered} remembered) by {LOOKERS} threads, {flips} flips by {FLIPPERS}, \
+        "{looks} looks ({judged} judged, {remembered} remembered, {checked} checked) by {LOOKERS} threads, {flips} flips by {FLIPPERS}, \
          {seen} seen"
     );
     assert!(judged > 1000 && seen > 10, "{judged} looks judged, {seen} flips seen");
-    assert!(remembered > 1000, "{remembered} looks remembered");
+    assert!(remembered > 1000 && checked > 100, "{remembered} looks remembered, {checked} checked");
 }
