@@ -58,12 +58,13 @@ impl Walks {
     }
 }
 
-/// The operating system, which is not asked again about the directories above a docroot where those of the virtual host
-/// before it are the same.
+/// The operating system, which is not asked again about directories that are those of a virtual host before: the ones
+/// above its docroot, and a release that its docroot leads to as well.
 #[derive(Default)]
 struct Neighbours {
-    /// A path in which there is no link: the last one that was seen to be none.
-    real: RefCell<Vec<u8>>,
+    /// Paths in which there is no link, the one that was of use last in front: as a rule one that docroots are in, and
+    /// one that they lead to.
+    real: RefCell<[Vec<u8>; 4]>,
 }
 
 impl Neighbours {
@@ -73,22 +74,53 @@ impl Neighbours {
             return passages(&Os, docroot, rules);
         }
         let path = docroot.to_bytes();
-        let real = self.real.take();
-        // Names are compared whole.
-        let mut slashes = (0..real.len()).rev().filter(|&at| real[at] == b'/');
-        let end = slashes.find(|&at| path.starts_with(&real[..=at])).unwrap_or(0);
-        self.real.replace(real);
+        let end = self.real.borrow().iter().map(|real| common_directory(path, real)).max().unwrap_or(0);
         passages_from(self, &path[..end], docroot, rules)
     }
+
+    /// Whether a path is known to be no link, and to have none in it.
+    fn knows(&self, path: &[u8]) -> bool {
+        let mut all = self.real.borrow_mut();
+        let place = all.iter().position(|real| is_at_or_above(path, real));
+        if let Some(place) = place {
+            all[..=place].rotate_right(1);
+        }
+        place.is_some()
+    }
+
+    /// Notes that a path is no link, in the place of one that it goes on from, or of the one that was of no use for
+    /// longest.
+    fn note(&self, path: &[u8]) {
+        let mut all = self.real.borrow_mut();
+        let place = all.iter().position(|real| is_at_or_above(real, path)).unwrap_or(all.len() - 1);
+        all[..=place].rotate_right(1);
+        all[0].clear();
+        all[0].extend_from_slice(path);
+    }
+}
+
+/// What reading a path says that is no link.
+const NO_LINK: Result<Vec<u8>, Errno> = Err(Errno(libc::EINVAL));
+
+/// Whether `path` is `other`, or a directory above it. Names are compared whole.
+fn is_at_or_above(path: &[u8], other: &[u8]) -> bool {
+    other.strip_prefix(path).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+}
+
+/// How long the path of the last directory is that both paths have above their ends.
+fn common_directory(path: &[u8], other: &[u8]) -> usize {
+    let mut slashes = (0..other.len()).rev().filter(|&at| other[at] == b'/');
+    slashes.find(|&at| path.starts_with(&other[..=at])).unwrap_or(0)
 }
 
 impl System for Neighbours {
     fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
+        if self.knows(path.to_bytes()) {
+            return NO_LINK;
+        }
         let text = Os.read_link(path);
-        if text == Err(Errno(libc::EINVAL)) {
-            let mut real = self.real.borrow_mut();
-            real.clear();
-            real.extend_from_slice(path.to_bytes());
+        if text == NO_LINK {
+            self.note(path.to_bytes());
         }
         text
     }

@@ -1,10 +1,12 @@
-//! What the module adds to a request: instructions and system calls, counted and not timed.
+//! What the module adds to a request, and to a start: instructions and system calls, counted and not timed.
 //!
 //! Owns: the budget that a change must not exceed. Must not: compare times; `make bench` does.
 
+use std::fs;
+
 use anyhow::Result;
 use harness::count::{Subject, has_tool, pages};
-use harness::{Config, Module, Site};
+use harness::{Config, Httpd, Module, Mpm, Site};
 
 /// At most so many instructions more than httpd alone has, for a request inside the window. The aim is 300. When
 /// the budget was last set 296 were measured; how far strings are from the next multiple of 32 varies from build to build,
@@ -101,4 +103,31 @@ fn no_system_call_in_the_window_and_one_without() {
             assert!(strict.unusual() <= strict.requests() / 10, "{mode}strict: {strict}");
         }
     }
+}
+
+/// Thousands of instances may lead to one release: what they share is looked at once, and each of them once.
+#[test]
+fn a_start_reads_each_link_once() {
+    const HOSTS: usize = 40;
+    if !has_tool("strace").expect("strace") {
+        return;
+    }
+    let site = Site::new();
+    site.write("releases/42/page.html", "");
+    let mut hosts = "RealdocReleases \"${ROOT}/releases/*\"\n".to_owned();
+    for host in 0..HOSTS {
+        site.symlink(&format!("instances/{host}"), "../releases/42");
+        hosts += &format!(
+            "<VirtualHost *:${{PORT}}>\nServerName {host}.test\nDocumentRoot \"${{ROOT}}/instances/{host}\"\n</VirtualHost>\n"
+        );
+    }
+    let trace = site.root().join("trace");
+    let config =
+        Config::new(&hosts).under(&["strace", "-f", "-e", "trace=readlink", "-o", trace.to_str().expect("text")]);
+    let _ = Httpd::ask(&site, Mpm::Prefork, &config, &["-t"]);
+    let trace = fs::read_to_string(trace).expect("a trace");
+    let below = format!("readlink(\"{}/", site.root().display());
+    let calls: Vec<&str> = trace.lines().filter(|line| line.contains(&below)).collect();
+    let shared = ["instances", "releases", "releases/42"].len();
+    assert_eq!(calls.len(), HOSTS + shared, "{}", calls.join("\n"));
 }
