@@ -65,11 +65,14 @@ pub struct Resolution {
     shape: Shape,
 }
 
+/// Behind the end of any strings.
+const NOWHERE: u32 = u32::MAX;
+
 /// Where the parts of a [`Trail`] are. So written that a request finds them with few instructions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shape {
-    /// Where the name of the release begins; zero, where the docroot is, if there is none.
-    release: u16,
+    /// Where the name of the release begins; [`NOWHERE`] if there is none.
+    release: u32,
     /// Where the links begin.
     links: u16,
     /// Where it ends; zero if there are no links.
@@ -98,9 +101,9 @@ impl<'b> Trail<'b> {
     /// The bytes from the name of the release on, if there is one.
     #[inline]
     pub fn from_release(self) -> Option<&'b [u8]> {
-        let begin = usize::from(self.shape.release);
-        // A range that is known not to be empty spares the caller a second comparison.
-        if begin != 0 && begin < self.bytes.len() { self.bytes.get(begin..) } else { None }
+        // One comparison tells whether there is one, and that there are bytes of it.
+        let begin = self.shape.release as usize;
+        if begin < self.bytes.len() { self.bytes.get(begin..) } else { None }
     }
 
     /// Whether it goes through this link.
@@ -138,7 +141,7 @@ fn strings(bytes: Option<&[u8]>) -> impl Iterator<Item = &CStr> {
 }
 
 /// What can tell that a walk would still lead where it led, as a rule with one system call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Witness {
     /// The text of the only link: exact, whatever the directories behind it do.
     Text,
@@ -147,7 +150,6 @@ enum Witness {
     Texts,
     /// The directory that all the links lead to. Flips of any of them show, because `stat(2)` follows them all. It is not
     /// kept with where they lead, which is the same for other directories of that name, and it may not be known.
-    #[default]
     Directory,
 }
 
@@ -163,9 +165,9 @@ impl Resolution {
             // Paths that lead to something are much shorter than what is counted here.
             u16::try_from(strings.len()).map_err(|_| Failure::new(docroot, Errno(libc::ENAMETOOLONG)))
         };
-        let mut shape = Shape { links: append(&terminated(docroot)?)?, witness, ..Shape::default() };
+        let mut shape = Shape { release: NOWHERE, links: append(&terminated(docroot)?)?, end: 0, witness };
         if let Some(release) = release {
-            shape.release = shape.links;
+            shape.release = shape.links.into();
             shape.links = append(&c_string(release)?)?;
         }
         for met in met {
@@ -174,7 +176,9 @@ impl Resolution {
             strings.extend_from_slice(target.as_bytes_with_nul());
         }
         // As many links as are followed are not as long as what is counted here.
-        shape.end = if met.is_empty() { 0 } else { strings.len() as u32 };
+        if !met.is_empty() {
+            shape.end = strings.len() as u32;
+        }
         for met in met {
             strings.extend_from_slice(c_string(&met.text)?.as_bytes_with_nul());
         }

@@ -47,13 +47,23 @@ impl<'r> Request<'r> {
         (!parent.is_null()).then_some(Self { raw: parent, life: PhantomData })
     }
 
+    /// Whether it came from the network: whether there is no [`Request::parent`].
+    #[inline]
+    pub fn is_from_network(self) -> bool {
+        // SAFETY: the request is live.
+        let (main, prev) = unsafe { ((*self.raw).main, (*self.raw).prev) };
+        // One comparison for both.
+        main.addr() | prev.addr() == 0
+    }
+
     /// Whether it came from the network and holds on to nothing yet.
     #[inline]
     pub fn is_first(self) -> bool {
         // SAFETY: the request is live and has a configuration vector.
-        unsafe {
-            (*self.raw).main.is_null() & (*self.raw).prev.is_null() & own_config((*self.raw).request_config).is_null()
-        }
+        let (main, prev, held) =
+            unsafe { ((*self.raw).main, (*self.raw).prev, own_config((*self.raw).request_config)) };
+        // One comparison for all.
+        main.addr() | prev.addr() | held.addr() == 0
     }
 
     /// It, the request that it is a part or a continuation of, and so on up to the one that came from the network.
