@@ -3,7 +3,7 @@
 //! Owns: the pages that are asked for. Must not: know how one counts; that is the harness.
 
 use anyhow::Result;
-use harness::count::{Subject, has_tool, pages};
+use harness::count::{Subject, has_tool, including, pages};
 use harness::{Config, Site};
 
 use crate::column::{self, Column};
@@ -11,25 +11,26 @@ use crate::table::{Compared, Table};
 
 const PAGE: &str = "/page.html";
 
-/// Two pages that differ only in how many parts they include.
-const PAGES: [(&str, u32); 2] = [("/few.shtml", 10), ("/many.shtml", 110)];
+/// How many parts pages include, and two such pages that differ only in how often they include them.
+const PARTS: usize = 40;
+const PAGES: [(&str, usize); 2] = [("/few.shtml", 1), ("/many.shtml", 4)];
 
 /// A run takes many times longer under callgrind than on its own. So that no look is counted where there is to be none,
 /// the window must be longer than that.
 const LONG_WINDOW: &str = "RealpathEvery 1h\n";
 
 fn site() -> Site {
-    Site::with_releases(1, |release| {
+    let site = Site::with_releases(1, |release| {
         release.write("htdocs/page.html", &"x".repeat(1024));
         for page in pages() {
             release.write(&format!("htdocs{page}"), &"x".repeat(1024));
         }
-        release.write("htdocs/part.html", "x");
-        for (page, parts) in PAGES {
-            let include = "<!--#include virtual=\"/part.html\" -->\n";
-            release.write(&format!("htdocs{page}"), &include.repeat(parts as usize));
+        for (page, times) in PAGES {
+            release.write(&format!("htdocs{page}"), &including(PARTS, times));
         }
-    })
+    });
+    site.age();
+    site
 }
 
 /// Adds the rows of what is counted.
@@ -57,7 +58,7 @@ pub fn measure(table: &mut Table) -> Result<()> {
         let pages = pages();
         let counts = each("instructions per request", &|subject| subject.instructions(&pages))?;
         table.row("instructions per request", &counts, Compared::Difference(0));
-        let [few, many] = PAGES;
+        let [few, many] = PAGES.map(|(page, times)| (page, (PARTS * times) as u32));
         let counts = each("instructions per subrequest", &|subject| subject.instructions_of_subrequest(few, many))?;
         table.row("instructions per subrequest", &counts, Compared::Difference(0));
     }

@@ -8,7 +8,8 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -20,20 +21,25 @@ use crate::raw::{Raw, ask};
 use crate::readiness;
 use crate::site::Site;
 
-/// The lengths of the two runs whose difference is the cost of a request without that of starting and stopping.
-const RUNS: [usize; 2] = [200, 1200];
+/// How often each page is asked for in the two runs whose difference is the cost of a request without that of starting
+/// and stopping.
+const ROUNDS: [usize; 2] = [1, 5];
 
-/// Names of files below the docroot, of many lengths; see [`Subject::instructions`].
+/// Names of files below the docroot, of all lengths up to a bound; see [`Subject::instructions`].
 #[must_use]
 pub fn pages() -> Vec<String> {
-    (0..LENGTHS).map(|length| format!("/{}.html", "p".repeat(1 + 12 * length))).collect()
+    (1..=240).map(|length| format!("/{}.html", "p".repeat(length))).collect()
 }
 
-/// Divides both run lengths, so that each page is asked for as often.
-const LENGTHS: usize = 20;
+/// A page that includes so many parts, each of a name of another length, so many times.
+#[must_use]
+pub fn including(parts: usize, times: usize) -> String {
+    let include = |page: &String| format!("<!--#include virtual=\"{page}\" -->\n");
+    pages()[..parts].iter().map(include).collect::<String>().repeat(times)
+}
 
 /// How often a page with subrequests is asked for.
-const PAGES: u32 = 60;
+const PAGES: u32 = 40;
 
 /// How many requests are looked at one by one.
 const TRACED: usize = 300;
@@ -100,26 +106,33 @@ impl fmt::Display for Calls {
 }
 
 impl Subject<'_> {
-    /// Instructions of a request for a plain file, on a kept-alive connection, on average of these files. They should
-    /// differ in the lengths of their names: whether the memory of a request just fits into httpd's blocks of 8 KiB
-    /// depends on a few bytes, and a block more or less is a third of what is to be counted.
+    /// Instructions of a request for a plain file, on a kept-alive connection, on average of these files. They should be
+    /// of many lengths, one after another: whether the memory of a request just fits into httpd's blocks of 8 KiB depends
+    /// on a few bytes, and a block more or less is a third of what is to be counted; and where in memory a string begins
+    /// makes one function of the C library or another cheaper by some instructions, of which there are a hundred calls.
     ///
     /// # Errors
     /// If the server does not start under callgrind or does not answer.
     pub fn instructions(&self, paths: &[String]) -> Result<f64> {
-        let run = |requests| {
+        let run = |rounds| {
             self.collected(|httpd| {
                 let mut connection = Raw::connect(httpd.port());
-                for path in paths.iter().cycle().take(requests) {
-                    connection.send_get("localhost", path);
-                    let status = connection.receive().status();
-                    ensure!(status == 200, "GET {path}: status {status}");
+                for round in 0..rounds {
+                    // For the same reason: what follows the header begins elsewhere.
+                    let host = format!("localhost{}", "t".repeat(8 * (round % 4)));
+                    for path in paths {
+                        connection.send_get(&host, path);
+                        let status = connection.receive().status();
+                        ensure!(status == 200, "GET {path}: status {status}");
+                        // Whether the next request is there before httpd waits for it takes other ways through httpd.
+                        wait_until_asleep(httpd)?;
+                    }
                 }
                 Ok(())
             })
         };
-        let [short, long] = RUNS;
-        Ok((run(long)? as f64 - run(short)? as f64) / (long - short) as f64)
+        let [short, long] = ROUNDS;
+        Ok((run(long)? as f64 - run(short)? as f64) / ((long - short) * paths.len()) as f64)
     }
 
     /// Instructions of a subrequest: two pages that differ only in their number of subrequests.
@@ -193,18 +206,32 @@ impl Subject<'_> {
 /// Waits until a single process waits for a connection. It ends itself in its signal handler, by functions that take
 /// locks: should it just hold one, it never ends.
 fn wait_until_idle(httpd: &Httpd) -> Result<()> {
-    let stat = format!("/proc/{}/stat", httpd.pid());
     let mut asleep = 0;
     let idle = readiness::becomes_true(IDLE_WITHIN, || {
-        let stat = fs::read_to_string(&stat).unwrap_or_default();
-        // The state follows the name, which is in parentheses and may hold anything.
-        let sleeps = stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'));
-        asleep = if sleeps { asleep + 1 } else { 0 };
+        asleep = if is_asleep(httpd) { asleep + 1 } else { 0 };
         // It may sleep for a moment for other reasons.
         asleep == 3
     });
     ensure!(idle, "httpd is never idle");
     Ok(())
+}
+
+/// Waits until a single process that has answered sleeps: until it waits for the next request. This is done so often
+/// that it does not pause between two looks.
+fn wait_until_asleep(httpd: &Httpd) -> Result<()> {
+    let deadline = Instant::now() + IDLE_WITHIN;
+    while !is_asleep(httpd) {
+        ensure!(Instant::now() < deadline, "httpd never waits for a request");
+        thread::yield_now();
+    }
+    Ok(())
+}
+
+/// Whether a single process sleeps.
+fn is_asleep(httpd: &Httpd) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", httpd.pid())).unwrap_or_default();
+    // The state follows the name, which is in parentheses and may hold anything.
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
 }
 
 /// Splits a trace where a request is read; nothing if it does not hold all of them yet.

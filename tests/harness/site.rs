@@ -2,10 +2,12 @@
 //!
 //! Owns: the temporary directory, and keeping it when the test failed. Must not: know about servers.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
@@ -92,6 +94,14 @@ impl Site {
         symlink(text, &path).unwrap_or_else(|error| panic!("linking {}: {error}", path.display()));
     }
 
+    /// Makes all files an hour old. To one that may yet change within the second, httpd gives another `ETag`.
+    ///
+    /// # Panics
+    /// If the file system refuses.
+    pub fn age(&self) {
+        age(&self.root, SystemTime::now() - Duration::from_hours(1)).expect("another time");
+    }
+
     /// Makes the link `current` lead to a release, in one atomic step.
     pub fn flip(&self, number: usize) {
         self.flip_link("current", self.release_directory(number));
@@ -101,6 +111,19 @@ impl Site {
     pub fn flip_link(&self, path: &str, text: impl AsRef<Path>) {
         docroot::flip(&self.root.join(path), text.as_ref()).expect("a flip");
     }
+}
+
+fn age(directory: &Path, time: SystemTime) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            age(&entry.path(), time)?;
+        } else if kind.is_file() {
+            File::open(entry.path())?.set_modified(time)?;
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Site {
