@@ -99,7 +99,7 @@ impl Site {
     /// # Panics
     /// If the file system refuses.
     pub fn age(&self) {
-        age(&self.root, SystemTime::now() - Duration::from_hours(1)).expect("another time");
+        age(&self.root, SystemTime::now() - Duration::from_secs(3600)).expect("another time");
     }
 
     /// Makes the link `current` lead to a release, in one atomic step.
