@@ -242,7 +242,7 @@ audit: ## Check licences, sources and duplicates of all dependencies (needs carg
 	$(CARGO) deny --locked --offline check bans licenses sources
 
 # PEER=/path/to/other.so adds another module of the same symbol, PEER_CONF its directives.
-# BENCH='counted speed hosts' chooses parts, BENCH_ROUNDS how often each speed is measured.
+# BENCH='counted together speed hosts' chooses parts, BENCH_ROUNDS how often each speed is measured.
 bench: ready-bench build ## Measure what a request costs, beside httpd alone and beside another module (PEER=...)
 	@$(if $(filter cache,$(BENCH)),,$(CARGO) run $(CARGOFLAGS) -p realdoc-tests --bin bench -- $(BENCH))
 	$(if $(filter-out cache,$(BENCH)),,$(CARGO) bench $(CARGOFLAGS) -p docroot --bench cache)

@@ -2,16 +2,18 @@
 //!
 //! Owns: the order of the parts, and which of them run. Must not: measure anything itself, or judge a number.
 //!
-//! Arguments: the parts to run (`counted`, `speed`, `hosts`), all without any. Variables: `PEER` the file of another
+//! Arguments: the parts to run (`counted`, `together`, `speed`, `hosts`), all without any. Variables: `PEER` the file of another
 //! module, `PEER_CONF` its directives, `BENCH_ROUNDS` how often each speed is measured.
 
 mod column;
 mod counted;
 mod hosts;
+mod load;
 mod machine;
 mod speed;
 mod spread;
 mod table;
+mod together;
 
 use std::env;
 use std::time::Instant;
@@ -22,7 +24,12 @@ use crate::table::Table;
 
 type Part = fn(&mut Table) -> Result<()>;
 
-const PARTS: [(&str, Part); 3] = [("counted", counted::measure), ("speed", speed::measure), ("hosts", hosts::measure)];
+const PARTS: [(&str, Part); 4] = [
+    ("counted", counted::measure),
+    ("together", together::measure),
+    ("speed", speed::measure),
+    ("hosts", hosts::measure),
+];
 
 fn main() -> Result<()> {
     let wanted: Vec<String> = env::args().skip(1).collect();

@@ -1,0 +1,88 @@
+//! The processor time of a request, of all servers at the same time.
+//!
+//! Owns: on which processors they and their load run, and how often they are started anew. Must not: count requests per
+//! second, of which each server takes some from the others.
+//!
+//! What is measured one after another differs by several percent on a machine that others use too, and most of all on a
+//! virtual one. Whatever slows the machine down for a moment slows these servers down alike: they take turns on one
+//! processor, a few milliseconds each, so that their ratio is known to less than a percent. Where in memory a process has
+//! its code and data makes some tenths of a percent, for as long as it lives.
+
+use anyhow::{Context, Result};
+use harness::Httpd;
+use harness::count::has_tool;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+
+use crate::column::{self, Column};
+use crate::load::{Run, THREADS, child, flipper, rounds, run, site, start, threads};
+use crate::table::Table;
+
+/// After so many rounds, all servers are started anew.
+const ROUNDS_OF_A_START: usize = 3;
+
+/// Adds the rows of processor time.
+pub fn measure(table: &mut Table) -> Result<()> {
+    if !has_tool("wrk")? {
+        return Ok(());
+    }
+    let (rounds, columns, [of_servers, of_load]) = (rounds()?, column::all()?, processors()?);
+    for threads in THREADS {
+        let mut times = vec![Vec::new(); columns.len()];
+        for begin in (0..rounds).step_by(ROUNDS_OF_A_START) {
+            eprintln!("from round {} of {rounds} with {threads} threads, all at once", begin + 1);
+            let site = site();
+            let servers: Vec<Httpd> =
+                columns.iter().map(|column| start(&site, column, threads)).collect::<Result<_>>()?;
+            let flipper = flipper(&site);
+            // The first run makes them warm; and once they answer, they have started all their threads.
+            run_all(&servers, &columns, threads, of_load)?;
+            for server in &servers {
+                pin(child(server)?, of_servers)?;
+            }
+            for _ in 0..ROUNDS_OF_A_START {
+                for (times, run) in times.iter_mut().zip(run_all(&servers, &columns, threads, of_load)?) {
+                    times.push(run.cpu);
+                }
+            }
+            anyhow::ensure!(flipper.stop() > 0, "nothing flipped");
+        }
+        table.rounds(&format!("CPU ns per request, {threads} threads, all at once"), &times);
+    }
+    Ok(())
+}
+
+/// The load on all servers, each by a program of its own.
+fn run_all(servers: &[Httpd], columns: &[Column], connections: usize, processor: usize) -> Result<Vec<Run>> {
+    std::thread::scope(|scope| {
+        let load = |(server, column): (_, &Column)| {
+            let name = column.name;
+            scope.spawn(move || {
+                // What this thread starts runs where it does.
+                pin_thread(Pid::from_raw(0), processor)?;
+                run(server, connections).with_context(|| format!("column {name}"))
+            })
+        };
+        let all: Vec<_> = servers.iter().zip(columns).map(load).collect();
+        all.into_iter().map(|one| one.join().expect("no panic")).collect()
+    })
+}
+
+/// Two processors that this process may use, if there are two.
+fn processors() -> Result<[usize; 2]> {
+    let allowed = sched_getaffinity(Pid::from_raw(0))?;
+    let mut all = (0..CpuSet::count()).filter(|&processor| allowed.is_set(processor).unwrap_or(false));
+    let first = all.next().context("a processor")?;
+    Ok([first, all.next().unwrap_or(first)])
+}
+
+/// Lets all threads of a process run on one processor only.
+fn pin(process: u32, processor: usize) -> Result<()> {
+    threads(process)?.into_iter().try_for_each(|thread| pin_thread(Pid::from_raw(thread.cast_signed()), processor))
+}
+
+fn pin_thread(thread: Pid, processor: usize) -> Result<()> {
+    let mut set = CpuSet::new();
+    set.set(processor)?;
+    Ok(sched_setaffinity(thread, &set)?)
+}
