@@ -1,6 +1,6 @@
 //! One event child under load (wrk), and what that cost it.
 //!
-//! Owns: the server, its files and the load. Must not: choose what is compared with what.
+//! Owns: the server, its files and the load, and rounds of it. Must not: choose what is compared with what.
 
 use std::env;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use harness::{FlipMode, Flipper, Httpd, Mpm, Site};
 
 use crate::column::Column;
@@ -74,11 +74,11 @@ pub struct Run {
     pub cpu: f64,
 }
 
-/// Asks for the page on so many connections for a second.
+/// Asks the server of a column for the page on so many connections for a second.
 ///
 /// # Errors
-/// What wrk says of responses that are none.
-pub fn run(httpd: &Httpd, connections: usize) -> Result<Run> {
+/// What wrk says of responses that are none, or that do not come.
+pub fn run(httpd: &Httpd, column: &Column, connections: usize) -> Result<Run> {
     let child = child(httpd)?;
     let before = cpu_time(child)?;
     let output = Command::new("wrk")
@@ -92,9 +92,48 @@ pub fn run(httpd: &Httpd, connections: usize) -> Result<Run> {
         said.lines().find_map(|line| line.trim().strip_prefix(before)?.split(after).next()?.trim().parse().ok())
     };
     let requests = said.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse::<f64>().ok());
+    // What it calls socket errors is as a rule a connection that httpd has closed after so many requests.
+    let is_good = !said.contains("Non-2xx");
     match (number("Requests/sec:", " s"), requests) {
-        (Some(per_second), Some(requests)) if !said.contains("Non-2xx") => Ok(Run { per_second, cpu: cpu / requests }),
-        _ => bail!("wrk says:\n{said}\nand the error log:\n{}", httpd.error_log()),
+        (Some(per_second), Some(requests)) if is_good && requests > 0.0 => Ok(Run { per_second, cpu: cpu / requests }),
+        _ => bail!("{}: wrk says:\n{said}\nand the error log:\n{}", column.name, httpd.error_log()),
+    }
+}
+
+/// Rounds, each with a number for each column, and how many of them were left out.
+#[derive(Debug)]
+pub struct Rounds {
+    columns: Vec<Vec<f64>>,
+    left_out: usize,
+}
+
+impl Rounds {
+    /// No round of so many columns.
+    #[must_use]
+    pub fn new(columns: usize) -> Self {
+        Self { columns: vec![Vec::new(); columns], left_out: 0 }
+    }
+
+    /// Adds a round. One in which a server has failed is told of and left out, as the other module may fail that is
+    /// compared with this one.
+    pub fn add(&mut self, round: Result<Vec<f64>>) {
+        match round {
+            Ok(numbers) => self.columns.iter_mut().zip(numbers).for_each(|(column, number)| column.push(number)),
+            Err(error) => {
+                eprintln!("a round is left out: {error:#}");
+                self.left_out += 1;
+            }
+        }
+    }
+
+    /// The numbers of each column.
+    ///
+    /// # Errors
+    /// If more than a tenth of the rounds was left out.
+    pub fn columns(self) -> Result<Vec<Vec<f64>>> {
+        let rounds = self.columns[0].len();
+        ensure!(self.left_out * 10 <= rounds, "{} rounds were left out, and {rounds} not", self.left_out);
+        Ok(self.columns)
     }
 }
 

@@ -6,20 +6,19 @@
 //! What is measured one after another differs by several percent on a machine that others use too, and most of all on a
 //! virtual one. Whatever slows the machine down for a moment slows these servers down alike: they take turns on one
 //! processor, a few milliseconds each, so that their ratio is known to less than a percent. Where in memory a process has
-//! its code and data makes some tenths of a percent, for as long as it lives.
+//! its code and data makes some tenths of a percent, for as long as it lives: so that each round has servers of its own.
 
-use anyhow::{Context, Result};
+use std::thread;
+
+use anyhow::{Context, Result, ensure};
 use harness::Httpd;
 use harness::count::has_tool;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::column::{self, Column};
-use crate::load::{Run, THREADS, child, flipper, rounds, run, site, start, threads};
+use crate::load::{Rounds, Run, THREADS, child, flipper, rounds, run, site, start, threads};
 use crate::table::Table;
-
-/// After so many rounds, all servers are started anew.
-const ROUNDS_OF_A_START: usize = 3;
 
 /// Adds the rows of processor time.
 pub fn measure(table: &mut Table) -> Result<()> {
@@ -28,42 +27,39 @@ pub fn measure(table: &mut Table) -> Result<()> {
     }
     let (rounds, columns, [of_servers, of_load]) = (rounds()?, column::all()?, processors()?);
     for threads in THREADS {
-        let mut times = vec![Vec::new(); columns.len()];
-        for begin in (0..rounds).step_by(ROUNDS_OF_A_START) {
-            eprintln!("from round {} of {rounds} with {threads} threads, all at once", begin + 1);
+        let mut times = Rounds::new(columns.len());
+        for round in 0..rounds {
+            eprintln!("round {} of {rounds} with {threads} threads, all at once", round + 1);
             let site = site();
             let servers: Vec<Httpd> =
                 columns.iter().map(|column| start(&site, column, threads)).collect::<Result<_>>()?;
             let flipper = flipper(&site);
             // The first run makes them warm; and once they answer, they have started all their threads.
-            run_all(&servers, &columns, threads, of_load)?;
-            for server in &servers {
-                pin(child(server)?, of_servers)?;
-            }
-            for _ in 0..ROUNDS_OF_A_START {
-                for (times, run) in times.iter_mut().zip(run_all(&servers, &columns, threads, of_load)?) {
-                    times.push(run.cpu);
+            let runs = run_all(&servers, &columns, threads, of_load).and_then(|_| {
+                for server in &servers {
+                    pin(child(server)?, of_servers)?;
                 }
-            }
-            anyhow::ensure!(flipper.stop() > 0, "nothing flipped");
+                run_all(&servers, &columns, threads, of_load)
+            });
+            times.add(runs.map(|runs| runs.iter().map(|run| run.cpu).collect()));
+            ensure!(flipper.stop() > 0, "nothing flipped");
         }
-        table.rounds(&format!("CPU ns per request, {threads} threads, all at once"), &times);
+        table.rounds(&format!("CPU ns per request, {threads} threads, all at once"), &times.columns()?);
     }
     Ok(())
 }
 
 /// The load on all servers, each by a program of its own.
 fn run_all(servers: &[Httpd], columns: &[Column], connections: usize, processor: usize) -> Result<Vec<Run>> {
-    std::thread::scope(|scope| {
-        let load = |(server, column): (_, &Column)| {
-            let name = column.name;
-            scope.spawn(move || {
+    thread::scope(|scope| {
+        let mut all = Vec::new();
+        for (server, column) in servers.iter().zip(columns) {
+            all.push(scope.spawn(move || {
                 // What this thread starts runs where it does.
                 pin_thread(Pid::from_raw(0), processor)?;
-                run(server, connections).with_context(|| format!("column {name}"))
-            })
-        };
-        let all: Vec<_> = servers.iter().zip(columns).map(load).collect();
+                run(server, column, connections)
+            }));
+        }
         all.into_iter().map(|one| one.join().expect("no panic")).collect()
     })
 }

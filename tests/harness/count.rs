@@ -1,7 +1,7 @@
 //! What one request costs, counted and not timed: instructions (callgrind) and system calls (strace).
 //!
 //! Owns: running a server under either tool, and the arithmetic that leaves one request of a whole run. Must not:
-//! judge a number, or read a clock: what is counted is the same on a busy machine.
+//! judge a number, or time anything: what is counted is the same on a busy machine.
 
 use std::env;
 use std::fmt;
@@ -208,7 +208,7 @@ impl Subject<'_> {
 fn wait_until_idle(httpd: &Httpd) -> Result<()> {
     let mut asleep = 0;
     let idle = readiness::becomes_true(IDLE_WITHIN, || {
-        asleep = if is_asleep(httpd) { asleep + 1 } else { 0 };
+        asleep = if is_asleep(httpd).unwrap_or(false) { asleep + 1 } else { 0 };
         // It may sleep for a moment for other reasons.
         asleep == 3
     });
@@ -220,7 +220,7 @@ fn wait_until_idle(httpd: &Httpd) -> Result<()> {
 /// that it does not pause between two looks.
 fn wait_until_asleep(httpd: &Httpd) -> Result<()> {
     let deadline = Instant::now() + IDLE_WITHIN;
-    while !is_asleep(httpd) {
+    while !is_asleep(httpd)? {
         ensure!(Instant::now() < deadline, "httpd never waits for a request");
         thread::yield_now();
     }
@@ -228,10 +228,12 @@ fn wait_until_asleep(httpd: &Httpd) -> Result<()> {
 }
 
 /// Whether a single process sleeps.
-fn is_asleep(httpd: &Httpd) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", httpd.pid())).unwrap_or_default();
+fn is_asleep(httpd: &Httpd) -> Result<bool> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", httpd.pid()))?;
     // The state follows the name, which is in parentheses and may hold anything.
-    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    ensure!(state != Some('Z'), "httpd has ended");
+    Ok(state == Some('S'))
 }
 
 /// Splits a trace where a request is read; nothing if it does not hold all of them yet.

@@ -10,12 +10,12 @@ use harness::{Config, Httpd, Module, Mpm, Site};
 
 /// At most so many instructions more than httpd alone has, for a request inside the window. When the budget was last set
 /// 283 were measured, the same in each run to one or two; another build may put its strings elsewhere, which makes some
-/// functions of the C library cheaper or dearer, by ten or so. Lower it whenever the module gets cheaper. See
-/// docs/performance.md for what a module with the same hooks costs that does nothing.
+/// functions of the C library cheaper or dearer, by ten or so. The aim is 300. Lower it whenever the module gets cheaper.
+/// See docs/performance.md for what a module with the same hooks costs that does nothing.
 const BUDGET: f64 = 300.0;
 
-/// The same for a subrequest, of which 88 were measured.
-const SUBREQUEST_BUDGET: f64 = 100.0;
+/// The same for a subrequest, of which 88 were measured. The aim is 100.
+const SUBREQUEST_BUDGET: f64 = 95.0;
 
 /// Longer than any run: each request but the first is inside the window.
 const WINDOW: &str = "RealpathEvery 1h";
@@ -123,11 +123,18 @@ fn a_start_reads_each_link_once() {
         );
     }
     let trace = site.root().join("trace");
-    let config =
-        Config::new(&hosts).under(&["strace", "-f", "-e", "trace=readlink", "-o", trace.to_str().expect("text")]);
+    let config = Config::new(&hosts).under(&[
+        "strace",
+        "-f",
+        "-e",
+        "trace=?readlink,?readlinkat",
+        "-o",
+        trace.to_str().expect("text"),
+    ]);
     let _ = Httpd::ask(&site, Mpm::Prefork, &config, &["-t"]);
     let trace = fs::read_to_string(trace).expect("a trace");
-    let below = format!("readlink(\"{}/", site.root().display());
+    // Of the two calls, each kind of machine has its own.
+    let below = format!("\"{}/", site.root().display());
     let calls: Vec<&str> = trace.lines().filter(|line| line.contains(&below)).collect();
     let shared = ["instances", "releases", "releases/42"].len();
     assert_eq!(calls.len(), HOSTS + shared, "{}", calls.join("\n"));

@@ -6,8 +6,8 @@
 //! would be a deadlock), so that what a look does is a row of atomic actions: read the clock, read what is known, call,
 //! call, ..., write what is known. Between any two of them any thread may go on next. All orders are tried, one after
 //! the other, by coroutines on one thread; in scenarios of too many actions, all in which a thread that could go on is
-//! interrupted a few times at most. What is left to the real threads of the stress is the memory model: of the words that
-//! `Docroot::remembered` and `Docroot::checked` read without a lock.
+//! interrupted a few times at most. What is left to the real threads of the stress is what happens between the two words
+//! that `Docroot::remembered` and `Docroot::checked` read without a lock, and the memory model.
 //!
 //! [`System`]: docroot::System
 
