@@ -12,6 +12,9 @@ use crate::column;
 use crate::load::{Rounds, THREADS, flipper, rounds, run, site, start};
 use crate::table::Table;
 
+/// After so many rounds all servers are started anew, so that the luck of one process is not taken for a difference.
+const ROUNDS_OF_A_START: usize = 3;
+
 /// Adds the rows of speed.
 pub fn measure(table: &mut Table) -> Result<()> {
     if !has_tool("wrk")? {
@@ -19,26 +22,32 @@ pub fn measure(table: &mut Table) -> Result<()> {
     }
     let (rounds, columns) = (rounds()?, column::all()?);
     for threads in THREADS {
-        let site = site();
-        let servers: Vec<Httpd> = columns.iter().map(|column| start(&site, column, threads)).collect::<Result<_>>()?;
-        let flipper = flipper(&site);
-        for (server, column) in servers.iter().zip(&columns) {
-            run(server, column, threads)?;
-        }
-        let (begin, flips) = (Instant::now(), flipper.now().returned);
         let mut speeds = Rounds::new(columns.len());
-        for round in 0..rounds {
-            eprintln!("round {} of {rounds} with {threads} threads", round + 1);
-            let mut speed_of = vec![0.0; columns.len()];
-            // Each server is the first as often, should the place matter.
-            let runs = (0..columns.len()).map(|place| (place + round) % columns.len()).try_for_each(|column| {
-                speed_of[column] = run(&servers[column], &columns[column], threads)?.per_second;
-                Ok(())
-            });
-            speeds.add(runs.map(|()| speed_of));
+        let (mut flips, mut seconds) = (0, 0.0);
+        for begin in (0..rounds).step_by(ROUNDS_OF_A_START) {
+            let site = site();
+            let servers: Vec<Httpd> =
+                columns.iter().map(|column| start(&site, column, threads)).collect::<Result<_>>()?;
+            let flipper = flipper(&site);
+            for (server, column) in servers.iter().zip(&columns) {
+                run(server, column, threads)?;
+            }
+            let (since, before) = (Instant::now(), flipper.now().returned);
+            for round in (begin..rounds).take(ROUNDS_OF_A_START) {
+                eprintln!("round {} of {rounds} with {threads} threads", round + 1);
+                let mut speed_of = vec![0.0; columns.len()];
+                // Each server is the first as often, should the place matter.
+                let runs = (0..columns.len()).map(|place| (place + round) % columns.len()).try_for_each(|column| {
+                    speed_of[column] = run(&servers[column], &columns[column], threads)?.per_second;
+                    Ok(())
+                });
+                speeds.add(runs.map(|()| speed_of));
+            }
+            flips += flipper.stop() - before;
+            seconds += since.elapsed().as_secs_f64();
         }
-        let flips = (flipper.stop() - flips) as f64 / begin.elapsed().as_secs_f64();
-        ensure!(flips > 0.0, "nothing flipped");
+        ensure!(flips > 0, "nothing flipped");
+        let flips = flips as f64 / seconds;
         table.rounds(&format!("requests per second, {threads} threads, {flips:.0} flips/s"), &speeds.columns()?);
     }
     Ok(())
