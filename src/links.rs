@@ -63,8 +63,8 @@ impl Walks {
 #[derive(Default)]
 struct Neighbours {
     /// Paths in which there is no link, the one that was of use last in front: as a rule one that docroots are in, and
-    /// one that they lead to.
-    real: RefCell<[Vec<u8>; 4]>,
+    /// one that they lead to. With more of them, most starts would only compare more.
+    real: RefCell<[Vec<u8>; 2]>,
 }
 
 impl Neighbours {
@@ -74,8 +74,17 @@ impl Neighbours {
             return passages(&Os, docroot, rules);
         }
         let path = docroot.to_bytes();
-        let end = self.real.borrow().iter().map(|real| common_directory(path, real)).max().unwrap_or(0);
-        passages_from(self, &path[..end], docroot, rules)
+        passages_from(self, &path[..self.real_above(path)], docroot, rules)
+    }
+
+    /// How much of a path is known to have no link in it.
+    fn real_above(&self, path: &[u8]) -> usize {
+        let mut all = self.real.borrow_mut();
+        let [first, second] = all.each_ref().map(|real| common_directory(path, real));
+        if second > first {
+            all.rotate_right(1);
+        }
+        first.max(second)
     }
 
     /// Whether a path is known to be no link, and to have none in it.

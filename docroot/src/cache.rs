@@ -138,9 +138,7 @@ impl Cache {
         }
         Ok((known, look))
     }
-}
 
-impl Cache {
     /// A docroot without an entry cannot remember what was reported of it, and clients choose its name. That it does
     /// not exist is no error of the server; that it was refused is one, and told now and then.
     fn is_worth_reporting(&self, failure: &Failure, now: Moment) -> bool {

@@ -153,8 +153,8 @@ enum Witness {
     Directory,
 }
 
-/// The directory that links led to, if that is what tells that a walk would still lead there. In a box of its own,
-/// because of most docroots it is their only link.
+/// The directory that links led to, if that is what tells that a walk would still lead there. In a box of its own, because
+/// most docroots have one link, and need none.
 pub(crate) type Directory = Option<Arc<FileId>>;
 
 impl Resolution {
