@@ -6,7 +6,9 @@
 use std::cell::RefCell;
 use std::ffi::CStr;
 
-use docroot::{Errno, Mode, Os, Passage, Rules, Status, System, Terminated, Timestamp, passages, passages_from};
+use docroot::{
+    Errno, Mode, Os, Passage, Rules, Status, System, Terminated, Timestamp, passages, passages_from, rest_under,
+};
 
 use crate::directives::RulesOf;
 use crate::httpd::{Definition, Pool, Server};
@@ -90,7 +92,7 @@ impl Neighbours {
     /// Whether a path is known to be no link, and to have none in it.
     fn knows(&self, path: &[u8]) -> bool {
         let mut all = self.real.borrow_mut();
-        let place = all.iter().position(|real| is_at_or_above(path, real));
+        let place = all.iter().position(|real| rest_under(real, path).is_some());
         if let Some(place) = place {
             all[..=place].rotate_right(1);
         }
@@ -101,7 +103,7 @@ impl Neighbours {
     /// longest.
     fn note(&self, path: &[u8]) {
         let mut all = self.real.borrow_mut();
-        let place = all.iter().position(|real| is_at_or_above(real, path)).unwrap_or(all.len() - 1);
+        let place = all.iter().position(|real| rest_under(path, real).is_some()).unwrap_or(all.len() - 1);
         all[..=place].rotate_right(1);
         all[0].clear();
         all[0].extend_from_slice(path);
@@ -110,11 +112,6 @@ impl Neighbours {
 
 /// What reading a path says that is no link.
 const NO_LINK: Result<Vec<u8>, Errno> = Err(Errno(libc::EINVAL));
-
-/// Whether `path` is `other`, or a directory above it. Names are compared whole.
-fn is_at_or_above(path: &[u8], other: &[u8]) -> bool {
-    other.strip_prefix(path).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
-}
 
 /// How long the path of the last directory is that both paths have above their ends.
 fn common_directory(path: &[u8], other: &[u8]) -> usize {

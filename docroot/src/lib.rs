@@ -55,6 +55,7 @@ pub use failure::Failure;
 pub use flip::flip;
 pub use kept::Id;
 pub use known::{Answer, Docroot, Look, News, NotAbsolute, Record};
+pub use path::rest_under;
 pub use printable::printable;
 pub use releases::{Passage, Releases, follow, is_led_away, overlaps};
 pub use resolve::{Link, Mode, Resolution, Rules, Trail, passages, passages_from};
