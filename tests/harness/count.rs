@@ -8,8 +8,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -216,15 +215,10 @@ fn wait_until_idle(httpd: &Httpd) -> Result<()> {
     Ok(())
 }
 
-/// Waits until a single process that has answered sleeps: until it waits for the next request. This is done so often
-/// that it does not pause between two looks.
+/// Waits until a single process that has answered sleeps: until it waits for the next request.
 fn wait_until_asleep(httpd: &Httpd) -> Result<()> {
-    let deadline = Instant::now() + IDLE_WITHIN;
-    while !is_asleep(httpd)? {
-        ensure!(Instant::now() < deadline, "httpd never waits for a request");
-        thread::yield_now();
-    }
-    Ok(())
+    let asleep = || is_asleep(httpd).map(|asleep| asleep.then_some(())).transpose();
+    readiness::poll_closely(IDLE_WITHIN, asleep).context("httpd never waits for a request")?
 }
 
 /// Whether a single process sleeps.

@@ -11,7 +11,17 @@ const POLL_EVERY: Duration = Duration::from_millis(5);
 
 /// Asks `probe` again and again until it answers with something, at most for `within` (on a bare
 /// machine).
-pub fn poll<T>(within: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
+pub fn poll<T>(within: Duration, probe: impl FnMut() -> Option<T>) -> Option<T> {
+    poll_with(within, || thread::sleep(POLL_EVERY), probe)
+}
+
+/// Like [`poll`], without a pause between two questions: for what is true in a moment, and is waited for thousands of
+/// times.
+pub fn poll_closely<T>(within: Duration, probe: impl FnMut() -> Option<T>) -> Option<T> {
+    poll_with(within, thread::yield_now, probe)
+}
+
+fn poll_with<T>(within: Duration, pause: impl Fn(), mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + memcheck::patience(within);
     loop {
         if let Some(found) = probe() {
@@ -20,7 +30,7 @@ pub fn poll<T>(within: Duration, mut probe: impl FnMut() -> Option<T>) -> Option
         if Instant::now() >= deadline {
             return None;
         }
-        thread::sleep(POLL_EVERY);
+        pause();
     }
 }
 
