@@ -3,17 +3,13 @@
 //! Owns: the pages that are asked for. Must not: know how one counts; that is the harness.
 
 use anyhow::Result;
-use harness::count::{Subject, has_tool, including, pages};
+use harness::count::{INCLUDING, Subject, has_tool, including, pages};
 use harness::{Config, Site};
 
 use crate::column::{self, Column};
 use crate::table::{Compared, Table};
 
 const PAGE: &str = "/page.html";
-
-/// How many parts pages include, and two such pages that differ only in how often they include them.
-const PARTS: usize = 40;
-const PAGES: [(&str, usize); 2] = [("/few.shtml", 1), ("/many.shtml", 4)];
 
 /// A run takes many times longer under callgrind than on its own. So that no look is counted where there is to be none,
 /// the window must be longer than that.
@@ -25,8 +21,8 @@ fn site() -> Site {
         for page in pages() {
             release.write(&format!("htdocs{page}"), &"x".repeat(1024));
         }
-        for (page, times) in PAGES {
-            release.write(&format!("htdocs{page}"), &including(PARTS, times));
+        for (page, times) in INCLUDING {
+            release.write(&format!("htdocs{page}"), &including(times));
         }
     });
     site.age();
@@ -58,8 +54,7 @@ pub fn measure(table: &mut Table) -> Result<()> {
         let pages = pages();
         let counts = each("instructions per request", &|subject| subject.instructions(&pages))?;
         table.row("instructions per request", &counts, Compared::Difference(0));
-        let [few, many] = PAGES.map(|(page, times)| (page, (PARTS * times) as u32));
-        let counts = each("instructions per subrequest", &|subject| subject.instructions_of_subrequest(few, many))?;
+        let counts = each("instructions per subrequest", &|subject| subject.instructions_of_subrequest())?;
         table.row("instructions per subrequest", &counts, Compared::Difference(0));
     }
     if has_tool("strace")? {

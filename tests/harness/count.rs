@@ -30,15 +30,21 @@ pub fn pages() -> Vec<String> {
     (1..=240).map(|length| format!("/{}.html", "p".repeat(length))).collect()
 }
 
-/// A page that includes so many parts, each of a name of another length, so many times.
+/// How many of [`pages`] a page with subrequests includes.
+const PARTS: usize = 40;
+
+/// Two pages with subrequests that differ only in how often they include these parts.
+pub const INCLUDING: [(&str, usize); 2] = [("/few.shtml", 1), ("/many.shtml", 4)];
+
+/// Such a page.
 #[must_use]
-pub fn including(parts: usize, times: usize) -> String {
+pub fn including(times: usize) -> String {
     let include = |page: &String| format!("<!--#include virtual=\"{page}\" -->\n");
-    pages()[..parts].iter().map(include).collect::<String>().repeat(times)
+    pages()[..PARTS].iter().map(include).collect::<String>().repeat(times)
 }
 
 /// How often a page with subrequests is asked for.
-const PAGES: u32 = 40;
+const PAGES: usize = 40;
 
 /// How many requests are looked at one by one.
 const TRACED: usize = 300;
@@ -134,11 +140,11 @@ impl Subject<'_> {
         Ok((run(long)? as f64 - run(short)? as f64) / ((long - short) * paths.len()) as f64)
     }
 
-    /// Instructions of a subrequest: two pages that differ only in their number of subrequests.
+    /// Instructions of a subrequest: of the two pages of [`INCLUDING`], which the site must have.
     ///
     /// # Errors
     /// As for [`Subject::instructions`].
-    pub fn instructions_of_subrequest(&self, few: (&str, u32), many: (&str, u32)) -> Result<f64> {
+    pub fn instructions_of_subrequest(&self) -> Result<f64> {
         let run = |path: &str| {
             self.collected(|httpd| {
                 // Such a page has no Content-Length: it ends with its connection.
@@ -149,7 +155,8 @@ impl Subject<'_> {
                 Ok(())
             })
         };
-        Ok((run(many.0)? as f64 - run(few.0)? as f64) / f64::from(PAGES * (many.1 - few.1)))
+        let [(few, few_times), (many, many_times)] = INCLUDING;
+        Ok((run(many)? as f64 - run(few)? as f64) / (PAGES * PARTS * (many_times - few_times)) as f64)
     }
 
     /// Instructions from the start of a server to its end, with no request.
