@@ -167,10 +167,10 @@ ready-bench ready-check ready-demo ready-package ready-test:
 demo: ready-demo build ## Show the problem and the cure, then a deploy: private httpds under load while docroots flip
 	@$(CARGO) run $(CARGOFLAGS) -p realdoc-tests --bin demo
 
-# A shell's background jobs ignore Ctrl-C, and so would what the tests stop by it.
+# A shell's background jobs ignore Ctrl-C, those of nohup a hang-up, and so would what the tests stop by them.
 test: ready-test build ## Run all tests: unit tests, and real servers on prefork, worker and event
 	@packaging/check
-	env --default-signal=INT $(CARGO) test --workspace $(CARGOFLAGS) $(if $(TESTFLAGS),-- $(TESTFLAGS))
+	env --default-signal=HUP,INT,TERM $(CARGO) test --workspace $(CARGOFLAGS) $(if $(TESTFLAGS),-- $(TESTFLAGS))
 
 test-suite-in: ## Run make test in another Debian or Ubuntu, made from nothing (SUITE=trixie; as root, needs mmdebstrap)
 	@.ci/suite '$(SUITE)'
