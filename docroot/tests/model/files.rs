@@ -48,12 +48,15 @@ struct Tree {
 #[derive(Debug)]
 pub struct Files(RefCell<Tree>);
 
-impl Files {
-    pub fn new() -> Self {
+/// With nothing but its root.
+impl Default for Files {
+    fn default() -> Self {
         let root = Node::Directory { parent: ROOT, name: Vec::new(), entries: BTreeMap::new(), closed: false };
         Self(RefCell::new(Tree { nodes: vec![Some((root, 10))], clock: 10 }))
     }
+}
 
+impl Files {
     /// The next step of the clock that files are stamped with.
     pub fn tick(&self) {
         self.0.borrow_mut().clock += 1;

@@ -12,7 +12,7 @@ pub const NAMES: [&[u8]; 5] = [b"a", b"b", b"c", b"d", b"e"];
 
 /// A file system with things in it.
 pub fn files(bytes: &mut Bytes<'_>) -> Files {
-    let files = Files::new();
+    let files = Files::default();
     for _ in 0..4 + bytes.below(24) {
         let directories = files.directories();
         let directory = bytes.one_of(&directories);
