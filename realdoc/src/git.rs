@@ -79,7 +79,8 @@ impl<'a> Repository<'a> {
         self.caller.report.step("fetch", format!("fetching from {}", self.shown_source()));
         let mut git = self.git();
         git.args(["-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false", "fetch", "--tags"]);
-        git.arg(if self.caller.report.is_watched() { "--progress" } else { "--quiet" });
+        // Not `--quiet`, which keeps to itself why a tag was not taken.
+        git.arg(if self.caller.report.is_watched() { "--progress" } else { "--no-progress" });
         if self.ours {
             git.args(["--prune", "--force"]);
         }

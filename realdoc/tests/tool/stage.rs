@@ -123,25 +123,34 @@ fn a_partial_clone_gets_what_it_has_not() {
     place.assert_whole(&place.release("v2"));
 }
 
+/// Makes the repository `inner` a submodule of `outer`; both are made if they are not there.
+fn add_submodule(place: &Place, outer: &str, inner: &str) {
+    for repository in [inner, outer] {
+        if !place.at(repository).exists() {
+            place.git(".", &["-c", "init.defaultBranch=main", "init", "--quiet", repository]);
+            fs::write(place.at(repository).join("name.php"), repository).unwrap();
+            place.git(repository, &["add", "."]);
+            place.git(repository, &["commit", "--quiet", "-m", "x"]);
+        }
+    }
+    let path = place.at(inner);
+    place.git(outer, &["submodule", "add", "--quiet", path.to_str().unwrap(), &format!("modules/{inner}")]);
+    place.git(outer, &["commit", "--quiet", "-m", "submodule"]);
+}
+
+fn want_submodules(place: &Place) {
+    let toml = fs::read_to_string(place.at("realdoc.toml")).unwrap();
+    fs::write(place.at("realdoc.toml"), toml.replace("[releases]", "submodules = true\n[releases]")).unwrap();
+}
+
 #[test]
 fn submodules_of_submodules_are_exported() {
     let place = Place::three("");
     for (inner, outer) in [("leaf", "lib1"), ("lib1", "app")] {
-        for repository in [inner, outer] {
-            if !place.at(repository).exists() {
-                place.git(".", &["-c", "init.defaultBranch=main", "init", "--quiet", repository]);
-                fs::write(place.at(repository).join("name.php"), repository).unwrap();
-                place.git(repository, &["add", "."]);
-                place.git(repository, &["commit", "--quiet", "-m", "x"]);
-            }
-        }
-        let path = place.at(inner);
-        place.git(outer, &["submodule", "add", "--quiet", path.to_str().unwrap(), &format!("modules/{inner}")]);
-        place.git(outer, &["commit", "--quiet", "-m", "submodule"]);
+        add_submodule(&place, outer, inner);
     }
     place.commit("v4");
-    let toml = fs::read_to_string(place.at("realdoc.toml")).unwrap();
-    fs::write(place.at("realdoc.toml"), toml.replace("[releases]", "submodules = true\n[releases]")).unwrap();
+    want_submodules(&place);
     place.ok(&["stage", "v4"]);
     let release = place.at("releases").join(place.release("v4"));
     let read = |path: &str| fs::read_to_string(release.join(path)).unwrap();
@@ -150,6 +159,16 @@ fn submodules_of_submodules_are_exported() {
     // An older one, without.
     place.ok(&["stage", "v1"]);
     place.assert_whole(&place.release("v1"));
+}
+
+#[test]
+fn a_tag_that_has_moved_at_the_source_of_a_clone_is_named() {
+    let place = Place::three("");
+    place.git(".", &["clone", "--quiet", "app", "clone"]);
+    place.git("app", &["tag", "-f", "v1", "v2"]);
+    let toml = fs::read_to_string(place.at("realdoc.toml")).unwrap();
+    fs::write(place.at("realdoc.toml"), toml.replace("/app\"", "/clone\"")).unwrap();
+    place.run(&["stage", "v3"]).code(1).has("`git fetch` exited with 1").has("would clobber existing tag");
 }
 
 #[test]
