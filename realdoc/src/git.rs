@@ -81,6 +81,8 @@ impl<'a> Repository<'a> {
         git.args(["-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false", "fetch", "--tags"]);
         // Not `--quiet`, which keeps to itself why a tag was not taken.
         git.arg(if self.caller.report.is_watched() { "--progress" } else { "--no-progress" });
+        // What a release needs is fetched for it: a commit that a submodule lacks on some branch concerns nobody else.
+        git.arg("--no-recurse-submodules");
         if self.ours {
             git.args(["--prune", "--force"]);
         }

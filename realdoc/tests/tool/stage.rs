@@ -162,6 +162,23 @@ fn submodules_of_submodules_are_exported() {
 }
 
 #[test]
+fn a_broken_submodule_on_another_branch_stops_nothing() {
+    let place = Place::three("");
+    add_submodule(&place, "app", "lib1");
+    place.commit("v4");
+    want_submodules(&place);
+    place.ok(&["stage", "v4"]);
+    // Somebody has pushed a branch, and not the submodule's commit.
+    place.git("app", &["checkout", "--quiet", "-b", "broken"]);
+    let nowhere = format!("160000,{},modules/lib1", "1".repeat(40));
+    place.git("app", &["update-index", "--cacheinfo", &nowhere]);
+    place.git("app", &["commit", "--quiet", "-m", "broken"]);
+    place.ok(&["stage", "v3"]);
+    place.run(&["stage", "broken"]).code(1).has("`git submodule` exited with");
+    assert!(place.leftovers().is_empty());
+}
+
+#[test]
 fn a_tag_that_has_moved_at_the_source_of_a_clone_is_named() {
     let place = Place::three("");
     place.git(".", &["clone", "--quiet", "app", "clone"]);
