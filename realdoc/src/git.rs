@@ -98,15 +98,14 @@ impl<'a> Repository<'a> {
         fs::create_dir_all(&self.directory).context("create", &self.directory)?;
         // git keeps the URL here, and there may be a password in it.
         fs::set_permissions(&self.directory, Permissions::from_mode(0o700)).context("protect", &self.directory)?;
+        // Left by a git that a power cut ended. Nobody else works here while we hold the lock.
+        remove_lock_files(&self.directory.join(".git"));
         let mut git = self.git();
         git.args(["-c", "init.defaultBranch=main", "init", "--quiet"]);
         self.caller.run(git, "git init", false)?;
         let mut git = self.git();
         git.args(["config", "remote.origin.url", self.source]);
-        self.caller.run(git, "git config", false)?;
-        // Left by a git that a power cut ended. Nobody else works here while we hold the lock.
-        remove_lock_files(&self.directory.join(".git"));
-        Ok(())
+        self.caller.run(git, "git config", false)
     }
 
     /// The commit that a tag, a branch or (the beginning of) a commit's number stands for, in this order. A branch is

@@ -179,6 +179,17 @@ fn a_broken_submodule_on_another_branch_stops_nothing() {
 }
 
 #[test]
+fn a_lock_that_a_killed_git_left_in_our_repository_is_no_hindrance() {
+    let place = Place::three("");
+    want_submodules(&place);
+    place.ok(&["stage", "v1"]);
+    for lock in ["config.lock", "index.lock", "refs/remotes/origin/main.lock"] {
+        fs::write(place.at("releases/.realdoc/repository/.git").join(lock), "").unwrap();
+    }
+    place.ok(&["stage", "v2"]);
+}
+
+#[test]
 fn a_tag_that_has_moved_at_the_source_of_a_clone_is_named() {
     let place = Place::three("");
     place.git(".", &["clone", "--quiet", "app", "clone"]);
