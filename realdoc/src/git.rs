@@ -236,7 +236,10 @@ impl<'a> Repository<'a> {
         git.args(["submodule", "--quiet", "foreach", "--recursive", r#"printf '%s\n' "$displaypath""#]);
         for path in self.caller.capture(git, "git submodule foreach")?.lines() {
             let into = into.join(path);
-            fs::create_dir_all(&into).context("create", &into)?;
+            // The archive around it has a directory for each submodule that is not marked `export-ignore`.
+            if !into.is_dir() {
+                continue;
+            }
             self.archive(&self.directory.join(path), "HEAD", &into, bar)?;
         }
         Ok(())

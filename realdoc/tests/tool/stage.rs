@@ -162,6 +162,17 @@ fn submodules_of_submodules_are_exported() {
 }
 
 #[test]
+fn a_submodule_that_is_export_ignored_is_left_out() {
+    let place = Place::three("");
+    add_submodule(&place, "app", "lib1");
+    fs::write(place.at("app/.gitattributes"), "modules export-ignore\n").unwrap();
+    place.commit("v4");
+    want_submodules(&place);
+    place.ok(&["stage", "v4"]);
+    assert!(!place.at("releases").join(place.release("v4")).join("modules").exists());
+}
+
+#[test]
 fn a_broken_submodule_on_another_branch_stops_nothing() {
     let place = Place::three("");
     add_submodule(&place, "app", "lib1");
