@@ -2,8 +2,9 @@
 //!
 //! Owns: unpacking, and telling a full disk from a broken archive. Must not: write outside the directory it is given.
 
-use std::io::Read;
-use std::path::Path;
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::path::{Component, Path};
 
 use indicatif::ProgressBar;
 
@@ -19,6 +20,9 @@ pub(super) fn unpack(archive: impl Read, into: &Path, bar: &ProgressBar, interru
     for entry in archive.entries().context("unpack into", into)? {
         interrupt.check()?;
         let mut entry = entry.context("unpack into", into)?;
+        if entry.header().entry_type().is_dir() && make_directory(&entry, into).context("unpack into", into)? {
+            continue;
+        }
         if !entry.unpack_in(into).map_err(root_cause).context("unpack into", into)? {
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             return Err(Error::Refused(format!("the repository has a file {name}, which would leave the release")));
@@ -30,6 +34,23 @@ pub(super) fn unpack(archive: impl Read, into: &Path, bar: &ProgressBar, interru
     // What follows the last entry; git would fail to write it.
     let _ = std::io::copy(&mut archive.into_inner(), &mut std::io::sink());
     Ok(())
+}
+
+/// Makes a directory as a checkout does, and says whether it did. tar would set its mode afterwards, and so take away
+/// what the directory above hands on: with `setgid`, the group that the web server reads by.
+fn make_directory(entry: &tar::Entry<'_, impl Read>, into: &Path) -> std::io::Result<bool> {
+    let path = entry.path()?;
+    let mut at = into.to_owned();
+    for component in path.components() {
+        let Component::Normal(name) = component else { return Ok(false) };
+        at.push(name);
+        match fs::create_dir(&at) {
+            // Never through a link.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && at.symlink_metadata()?.is_dir() => {}
+            result => result?,
+        }
+    }
+    Ok(true)
 }
 
 /// tar wraps what the system said ("No space left on device") in what it was doing.

@@ -324,3 +324,21 @@ fn a_umask_that_lets_nobody_read_the_release_is_said() {
         fs::remove_dir_all(place.at("releases").join(place.release("v1"))).unwrap();
     }
 }
+
+#[test]
+fn the_group_that_the_releases_directory_hands_on_reaches_every_file() {
+    if !rustix::process::getuid().is_root() {
+        eprintln!("not tested: this user cannot give a directory to another group");
+        return;
+    }
+    let place = Place::new("", "");
+    std::os::unix::fs::chown(place.at("releases"), None, Some(65534)).unwrap();
+    fs::set_permissions(place.at("releases"), fs::Permissions::from_mode(0o2755)).unwrap();
+    let line = "umask 027 && exec \"$0\" stage v1";
+    said(&mut place.command_of("/bin/sh".as_ref(), &["-c", line, REALDOC])).code(0);
+    let release = place.at("releases").join(place.release("v1"));
+    for (path, mode) in [("index.php", 0o640), ("lib", 0o2750), ("lib/deep.php", 0o640)] {
+        let metadata = fs::metadata(release.join(path)).unwrap();
+        assert_eq!((metadata.gid(), metadata.mode() & 0o7777), (65534, mode), "{path}");
+    }
+}
