@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -109,13 +109,16 @@ pub fn look(store: &Store, link: &Path) -> Result<Place> {
     }
     let text = fs::read_link(link).context("read", link)?;
     let since = Timestamp::try_from(metadata.modified().context("look at", link)?).unwrap_or_default();
-    let through = releases_on_the_way(store, link);
+    let (through, end) = walk(store, link);
     let target = match link.canonicalize() {
         Ok(path) => match through.last() {
             Some(name) => Target::Release { name: name.clone(), path },
             None => Target::Elsewhere(path),
         },
-        Err(error) if error.kind() == ErrorKind::NotFound => gone(store, link, &text),
+        Err(error) if error.kind() == ErrorKind::NotFound => match through.last() {
+            Some(name) => Target::Gone { name: name.clone() },
+            None => Target::Nowhere(format!("{} does not exist", end.display())),
+        },
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             return Err(error).context("follow", link);
         }
@@ -124,8 +127,9 @@ pub fn look(store: &Store, link: &Path) -> Result<Place> {
     Ok(Place::Link(Link { text, since, target, through }))
 }
 
-/// The releases that one comes through on the way from `/`, following every link.
-fn releases_on_the_way(store: &Store, link: &Path) -> Vec<String> {
+/// The releases that one comes through on the way from `/`, following every link, and where it ends. What does not exist
+/// is gone through as if it were a directory.
+fn walk(store: &Store, link: &Path) -> (Vec<String>, PathBuf) {
     let mut ahead: Vec<PathBuf> = link.components().rev().map(|component| component.as_os_str().into()).collect();
     let mut at = PathBuf::new();
     let mut releases: Vec<String> = Vec::new();
@@ -150,25 +154,7 @@ fn releases_on_the_way(store: &Store, link: &Path) -> Vec<String> {
             releases.push(name);
         }
     }
-    releases
-}
-
-/// Where a dangling link would lead by its text.
-fn gone(store: &Store, link: &Path, text: &Path) -> Target {
-    let mut path = PathBuf::new();
-    for component in link.parent().unwrap_or(Path::new("/")).join(text).components() {
-        match component {
-            Component::ParentDir => {
-                path.pop();
-            }
-            Component::CurDir => {}
-            other => path.push(other),
-        }
-    }
-    match store.split(&path) {
-        Some((name, _)) => Target::Gone { name },
-        None => Target::Nowhere(format!("{} does not exist", path.display())),
-    }
+    (releases, at)
 }
 
 #[cfg(test)]

@@ -240,6 +240,27 @@ fn a_group_is_moved_and_its_neighbours_are_not() {
 }
 
 #[test]
+fn a_lost_release_takes_nobody_out_of_a_group() {
+    let place = Place::new("sites = \"ROOT/sites/*/current\"", "");
+    fs::create_dir_all(place.at("disk/sites/hop")).unwrap();
+    fs::create_dir(place.at("disk/sites/relative")).unwrap();
+    symlink("disk/sites", place.at("sites")).unwrap();
+    // Beside the directories that the pattern is about.
+    fs::write(place.at("sites/README"), "").unwrap();
+    place.ok(&["stage", "v1"]);
+    let v1 = place.release("v1");
+    symlink(format!("../../../releases/{v1}"), place.at("sites/relative/current")).unwrap();
+    symlink(format!("releases/{v1}"), place.at("live")).unwrap();
+    symlink(place.at("live"), place.at("sites/hop/current")).unwrap();
+    place.ok(&["deploy", "v2", "--all", "-n"]).has("sites/hop").has("sites/relative");
+    fs::remove_dir_all(place.at("releases").join(&v1)).unwrap();
+    place.ok(&["deploy", "v2", "--all"]);
+    for site in ["hop", "relative"] {
+        assert_eq!(place.leads(&format!("sites/{site}/current")), Some(place.release("v2")), "{site}");
+    }
+}
+
+#[test]
 fn links_may_lead_to_a_directory_in_the_release() {
     let place = Place::three("subdirectory = \"lib\"");
     place.ok(&["deploy", "v1", "--all"]);
