@@ -82,7 +82,12 @@ impl Instances {
             if by_link.contains_key(&link) {
                 continue;
             }
-            let reason = match link::look(store, &link)? {
+            let place = match link::look(store, &link) {
+                // Something beside the directories that the pattern is about.
+                Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotADirectory => continue,
+                place => place?,
+            };
+            let reason = match place {
                 Place::Link(found) => match found.target {
                     Target::Release { name, .. } | Target::Gone { name } if link.to_str().is_none() => {
                         // Neither the history nor `--to` could name it.

@@ -261,6 +261,19 @@ fn a_lost_release_takes_nobody_out_of_a_group() {
 }
 
 #[test]
+fn a_file_where_a_pattern_has_a_directory_stops_nothing() {
+    let place = Place::new("sites = \"ROOT/sites/*/htdocs/current\"", "");
+    fs::create_dir_all(place.at("sites/a/htdocs")).unwrap();
+    fs::create_dir(place.at("sites/b")).unwrap();
+    fs::write(place.at("sites/b/htdocs"), "").unwrap();
+    place.ok(&["stage", "v1"]);
+    symlink(place.at("releases").join(place.release("v1")), place.at("sites/a/htdocs/current")).unwrap();
+    place.ok(&["status"]).has("sites/a");
+    place.ok(&["deploy", "v2", "--all"]);
+    assert_eq!(place.leads("sites/a/htdocs/current"), Some(place.release("v2")));
+}
+
+#[test]
 fn links_may_lead_to_a_directory_in_the_release() {
     let place = Place::three("subdirectory = \"lib\"");
     place.ok(&["deploy", "v1", "--all"]);
