@@ -93,6 +93,7 @@ pub const REPOSITORY_VARIABLES: [&str; 9] = [
 #[must_use]
 pub fn command_line() -> String {
     let mut words = vec!["realdoc".to_owned()];
-    words.extend(env::args().skip(1));
+    // A path among them need not be UTF-8.
+    words.extend(env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()));
     words.join(" ")
 }

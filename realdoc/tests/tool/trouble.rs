@@ -3,8 +3,10 @@
 //! Owns: that each ends with a clear message, and with everything as it was. Must not: need more than a test may do;
 //! what this user cannot set up is said, not failed.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -114,6 +116,16 @@ fn the_configuration_is_found_in_its_places() {
     if !std::path::Path::new("/etc/realdoc.toml").exists() {
         run(&[]).code(3).has("/etc/realdoc.toml");
     }
+}
+
+#[test]
+fn a_path_of_the_configuration_that_is_not_utf8_is_a_path() {
+    let place = Place::three("");
+    let directory = place.at("").join(OsStr::from_bytes(b"caf\xe9"));
+    fs::create_dir(&directory).unwrap();
+    fs::rename(place.at("realdoc.toml"), directory.join("realdoc.toml")).unwrap();
+    let mut command = place.command(&["stage", "v1", "--config"]);
+    crate::place::said(command.arg(directory.join("realdoc.toml"))).code(0).has("staged v1-");
 }
 
 #[test]
