@@ -45,7 +45,7 @@ pub fn init(path: &Path, answers: &Answers, report: Report, interrupt: Interrupt
         durable::write(&path, text.as_bytes())?;
         report.note(format!("wrote {}", path.display()));
     } else if answers.source.is_some() || answers.releases.is_some() || !answers.instances.is_empty() {
-        return Err(Error::Usage(format!("{} exists; edit it instead", path.display())));
+        return Err(Error::Usage(format!("{} exists; edit it instead, or name another by --config", path.display())));
     }
     let config = Config::load(&path)?;
     let mut directories = vec![config.releases.directory.as_path().to_owned()];

@@ -42,7 +42,8 @@ fn run(cli: Cli, report: Report) -> Result<()> {
     let begin = |change: Change| Session::begin(load()?, report, interrupt.clone(), change.dry_run, change.wait);
     match cli.command {
         Command::Init { source, releases, instances, dry_run } => {
-            let path = file.unwrap_or_else(|| PathBuf::from(config::PLACES[0]));
+            // The one that every other command would use; a new one here would hide it from them.
+            let path = config::find(file.as_deref()).unwrap_or_else(|_| PathBuf::from(config::PLACES[0]));
             init::init(&path, &Answers { source, releases, instances }, report, interrupt, dry_run)
         }
         Command::Stage { reference, fetch, change } => {

@@ -129,6 +129,26 @@ fn a_path_of_the_configuration_that_is_not_utf8_is_a_path() {
 }
 
 #[test]
+fn init_looks_where_every_command_looks() {
+    let place = Place::three("");
+    fs::rename(place.at("realdoc.toml"), place.at("etc.toml")).unwrap();
+    fs::create_dir(place.at("elsewhere")).unwrap();
+    // A view of the machine of its own, in which there is nothing else in /etc.
+    let in_a_view = |line: &str| {
+        let line = format!("mount -t tmpfs tmpfs /etc && {line}");
+        let arguments = ["--mount", "/bin/sh", "-c", &line, crate::place::REALDOC];
+        crate::place::said(&mut place.command_of("unshare".as_ref(), &arguments))
+    };
+    if in_a_view("true").code != 0 {
+        eprintln!("not tested: this user cannot mount");
+        return;
+    }
+    let said = in_a_view("cp etc.toml /etc/realdoc.toml && cd elsewhere && \"$0\" init && \"$0\" init --source x");
+    said.code(2).has("a is made by the first activation").has("/etc/realdoc.toml exists; edit it instead");
+    assert!(crate::place::names(&place.at("elsewhere")).is_empty());
+}
+
+#[test]
 fn no_repository_and_no_git_are_named() {
     let place = Place::three("");
     fs::rename(place.at("app"), place.at("gone")).unwrap();
