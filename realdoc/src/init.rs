@@ -39,6 +39,10 @@ pub fn init(path: &Path, answers: &Answers, report: Report, interrupt: Interrupt
     if is_new {
         let text = configuration(&path, answers)?;
         Config::parse(&text).map_err(Error::Config)?;
+        if dry_run && report.is_json() {
+            report.note(text);
+            return Ok(());
+        }
         if dry_run {
             return report.print(&text);
         }

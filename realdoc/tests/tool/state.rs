@@ -185,9 +185,14 @@ fn every_line_of_json_is_an_object() {
     let place =
         Place::three("[commands]\nbuild = [\"printf 'to %s' whom\"]\ncheck = \"true\"\nreload = \"echo reloading\"");
     let mut events = Vec::new();
-    for arguments in
-        [&["deploy", "v1", "--all"][..], &["rollback", "--all"], &["prune"], &["init"], &["mark-bad", "v1"]]
-    {
+    for arguments in [
+        &["deploy", "v1", "--all"][..],
+        &["rollback", "--all"],
+        &["prune"],
+        &["init"],
+        &["init", "-n", "--config", "new.toml"],
+        &["mark-bad", "v1"],
+    ] {
         let said = place.run(&[arguments, &["--json"]].concat());
         for line in said.out.lines() {
             let event: Value = serde_json::from_str(line).unwrap();
