@@ -222,7 +222,7 @@ fn check_releases(session: &Session, plan: &[Step]) -> Result<()> {
     Ok(())
 }
 
-fn flip_links(session: &Session, plan: &[Step]) -> Result<()> {
+fn flip_links(session: &mut Session, plan: &[Step]) -> Result<()> {
     for (done, step) in plan.iter().enumerate() {
         let flipped = docroot::flip(&step.change.link, &step.change.new);
         if let Err(error) = flipped {
@@ -244,7 +244,8 @@ fn flip_links(session: &Session, plan: &[Step]) -> Result<()> {
 }
 
 /// Puts links back that were flipped, and says what became of each.
-fn put_back(session: &Session, flipped: &[Step], untouched: &[Step], cause: &str) -> Error {
+fn put_back(session: &mut Session, flipped: &[Step], untouched: &[Step], cause: &str) -> Error {
+    note_that_it_was_live(session, flipped);
     let mut stuck = false;
     for step in flipped.iter().rev() {
         match step.change.put_back() {
@@ -268,6 +269,19 @@ fn put_back(session: &Session, flipped: &[Step], untouched: &[Step], cause: &str
     match Journal::remove(&session.store) {
         Ok(()) => Error::PutBack { cause },
         Err(error) => Error::PutBack { cause: format!("{cause}; {error}") },
+    }
+}
+
+/// Requests run in what the links have led to, if only for a moment: a prune is to know.
+fn note_that_it_was_live(session: &mut Session, flipped: &[Step]) {
+    let back = |flip: &Flip| Flip { from: flip.to.clone(), to: flip.from.clone(), ..flip.clone() };
+    let flips: Vec<_> = flipped.iter().map(|step| back(&step.flip)).collect();
+    if flips.is_empty() {
+        return;
+    }
+    // On a full disk the links are put back all the same.
+    if let Err(error) = session.history.append(&session.store, Entry::now(What::PutBack { flips })) {
+        session.report.warn(format!("where links have led for a moment is not recorded: {error}"));
     }
 }
 

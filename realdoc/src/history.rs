@@ -53,6 +53,11 @@ pub enum What {
         /// The links.
         flips: Vec<Flip>,
     },
+    /// Links were flipped by an activation that failed or was interrupted, and back.
+    PutBack {
+        /// The links, from where they led for a while.
+        flips: Vec<Flip>,
+    },
     /// Links led elsewhere than recorded: somebody else had flipped them.
     Found {
         /// The links.
@@ -109,7 +114,9 @@ impl Entry {
     #[must_use]
     pub fn flips(&self) -> &[Flip] {
         match &self.what {
-            What::Activate { flips } | What::Rollback { flips } | What::Found { flips } => flips,
+            What::Activate { flips } | What::Rollback { flips } | What::PutBack { flips } | What::Found { flips } => {
+                flips
+            }
             What::MarkBad { .. } | What::MarkGood { .. } => &[],
         }
     }
@@ -189,6 +196,10 @@ impl History {
     pub fn way(&self, link: &Path) -> Vec<Visit> {
         let mut way: Vec<Visit> = Vec::new();
         for (entry, flip) in self.flips().filter(|(_, flip)| flip.link == link) {
+            // Where it was for a while by mistake, nobody wants to be again.
+            if matches!(entry.what, What::PutBack { .. }) {
+                continue;
+            }
             let is_rollback = matches!(entry.what, What::Rollback { .. });
             // What nobody recorded, because it was before the first entry.
             if let Some(from) = flip.from.as_ref().filter(|_| !is_rollback) {

@@ -128,6 +128,26 @@ fn killed_while_putting_back_the_next_command_goes_on_with_it() {
 }
 
 #[test]
+fn what_a_killed_activation_had_made_live_is_not_removed_at_once() {
+    let place = Place::three("keep = 0");
+    place.ok(&["deploy", "v1", "--all"]);
+    place.ok(&["stage", "v2"]);
+    // An hour ago.
+    let v2 = place.release("v2");
+    let record = place.at(&format!("releases/.realdoc/releases/{v2}.json"));
+    let mut staged: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    staged["staged"] = "2001-01-01T00:00:00Z".into();
+    fs::write(&record, staged.to_string()).unwrap();
+
+    place.pause("activate.flip.2", &["activate", "v2", "--all"]).kill();
+    place.ok(&["prune"]).has(&format!("kept {v2}: was live"));
+    assert_eq!(all(&place), thrice(&place.release("v1")));
+    // It was not where anybody wanted to be.
+    assert_eq!(place.status()["instances"][0]["previous"], serde_json::Value::Null);
+    place.run(&["rollback", "--all", "--release", "v2"]).code(3).has("a has never led to v2-");
+}
+
+#[test]
 fn what_somebody_flips_after_the_crash_is_left_alone() {
     let place = Place::three("");
     place.ok(&["deploy", "v1", "--all"]);
