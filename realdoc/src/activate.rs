@@ -84,6 +84,7 @@ pub fn flip(session: &mut Session, direction: Direction, moves: Vec<Move>, check
         for step in &plan {
             step.say(session, Outcome::WouldFlip, None);
         }
+        session.suppose(entry(direction, &plan));
         return Ok(());
     }
     if plan.is_empty() {
@@ -95,11 +96,7 @@ pub fn flip(session: &mut Session, direction: Direction, moves: Vec<Move>, check
     pause("activate.checked", &session.interrupt);
     session.interrupt.check()?;
 
-    let flips = plan.iter().map(|step| step.flip.clone()).collect();
-    let entry = Entry::now(match direction {
-        Direction::Activate => What::Activate { flips },
-        Direction::Rollback => What::Rollback { flips },
-    });
+    let entry = entry(direction, &plan);
     let journal = Journal { entry, changes: plan.iter().map(|step| step.change.clone()).collect() };
     journal.write(&session.store)?;
     pause("activate.begun", &session.interrupt);
@@ -120,6 +117,14 @@ pub fn flip(session: &mut Session, direction: Direction, moves: Vec<Move>, check
     late.map_or(Ok(()), |signal| {
         session.report.note("the signal came when every link was flipped");
         Err(Error::Interrupted(signal))
+    })
+}
+
+fn entry(direction: Direction, plan: &[Step]) -> Entry {
+    let flips = plan.iter().map(|step| step.flip.clone()).collect();
+    Entry::now(match direction {
+        Direction::Activate => What::Activate { flips },
+        Direction::Rollback => What::Rollback { flips },
     })
 }
 

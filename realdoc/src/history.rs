@@ -167,6 +167,11 @@ impl History {
         Ok(())
     }
 
+    /// Adds an entry for the rest of this command only: what a dry run would record.
+    pub fn suppose(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
     /// Whether this entry is recorded.
     #[must_use]
     pub fn has(&self, id: &str) -> bool {

@@ -91,6 +91,9 @@ fn links(session: &Session, instances: Instances) -> Vec<Watched> {
 /// The releases that the link needs to lead where it leads.
 fn needed_now(session: &Session, watched: &Watched) -> Result<BTreeSet<String>> {
     let Watched { link, is_instance, .. } = watched;
+    if let Some(target) = session.supposed.get(link) {
+        return Ok(BTreeSet::from([target.clone()]));
+    }
     let place = match link::look(&session.store, link) {
         Err(error) if *is_instance => return Err(error),
         // Nobody would ever put right what stands in the way of a link that the configuration does not name.
@@ -125,7 +128,10 @@ fn choose(session: &Session, links: &[Watched], rules: Rules) -> Result<Choice> 
             live.entry(release).or_default().push(&watched.name);
         }
         if watched.is_instance {
-            let now = link::look(&session.store, &watched.link)?.id();
+            let now = match session.supposed.get(&watched.link) {
+                None => link::look(&session.store, &watched.link)?.id(),
+                target => target.cloned(),
+            };
             let (previous, _) = rollback::previous(session, &watched.link, now.as_deref());
             if let Some(target) = previous {
                 needed.entry(target).or_default().push(&watched.name);
@@ -160,7 +166,9 @@ fn choose(session: &Session, links: &[Watched], rules: Rules) -> Result<Choice> 
     }
     // The youngest first; what is bad is of no use, however young.
     may_go.sort_by(|(a, _), (b, _)| b.cmp(a));
-    let mut room = rules.keep.saturating_sub(stay.len());
+    // A release that a dry run only says it would stage.
+    let coming: BTreeSet<_> = session.supposed.values().filter(|name| !session.store.path_of(name).is_dir()).collect();
+    let mut room = rules.keep.saturating_sub(stay.len() + coming.len());
     for (_, release) in may_go {
         if room > 0 && session.history.is_bad(&release.name).is_none() {
             room -= 1;

@@ -3,7 +3,7 @@
 //! Owns: the order in which a command that changes something begins: lock, put right what a crash left, read the
 //! history. Must not: know what the command is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +38,8 @@ pub struct Session {
     pub dry_run: bool,
     /// The links of an activation that a killed command left half-done, and this one has put back.
     pub put_back: BTreeSet<PathBuf>,
+    /// Where links would lead after what a dry run has said so far.
+    pub supposed: BTreeMap<PathBuf, String>,
     /// Held until the end.
     _lock: Option<Lock>,
 }
@@ -63,7 +65,9 @@ impl Session {
         })?;
         let history = History::load(&store)?;
         let put_back = BTreeSet::new();
-        let mut session = Self { config, store, history, report, interrupt, dry_run, put_back, _lock: Some(lock) };
+        let supposed = BTreeMap::new();
+        let mut session =
+            Self { config, store, history, report, interrupt, dry_run, put_back, supposed, _lock: Some(lock) };
         activate::recover(&mut session)?;
         session.sweep()?;
         Ok(session)
@@ -77,7 +81,8 @@ impl Session {
         let store = Store::open(config.releases.directory.as_path())?;
         let history = History::load(&store)?;
         let put_back = BTreeSet::new();
-        Ok(Self { config, store, history, report, interrupt, dry_run: true, put_back, _lock: None })
+        let supposed = BTreeMap::new();
+        Ok(Self { config, store, history, report, interrupt, dry_run: true, put_back, supposed, _lock: None })
     }
 
     /// Removes what killed commands left in the releases directory.
@@ -123,6 +128,12 @@ impl Session {
             self.history.append(&self.store, Entry::now(What::Found { flips }))?;
         }
         Ok(instances)
+    }
+
+    /// Goes on as if this had happened: a prune that follows in a dry run is to say what it would really remove.
+    pub fn suppose(&mut self, entry: Entry) {
+        self.supposed.extend(entry.flips().iter().filter_map(|flip| Some((flip.link.clone(), flip.to.clone()?))));
+        self.history.suppose(entry);
     }
 
     /// Runs a line of the configuration in a release.

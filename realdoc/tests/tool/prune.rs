@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
-use crate::place::{Place, Unmount, names};
+use crate::place::{Place, Said, Unmount, names};
 
 /// v1, v2, v3 have been live on a, in this order, and may go at once.
 fn after_three(more: &str) -> Place {
@@ -67,6 +67,22 @@ fn a_deploy_prunes() {
     place.commit("v4");
     place.ok(&["deploy", "v4"]).has("removed v1-").has("removed v2-");
     assert_eq!(place.releases(), [place.release("v3"), place.release("v4")]);
+}
+
+#[test]
+fn a_dry_run_of_a_deploy_removes_what_the_deploy_would_remove() {
+    let place = after_three("keep = 2");
+    let [v1, v2, v3] = ["v1", "v2", "v3"].map(|tag| place.release(tag));
+    let says = |said: Said| ["v1", "v2", "v3"].map(|tag| said.out.contains(&format!("remove {}", place.release(tag))));
+    // Back to an old one, which is then live.
+    assert_eq!(says(place.ok(&["deploy", "v1", "-n"])), [false, true, false]);
+    place.ok(&["deploy", "v1"]);
+    assert_eq!(place.releases(), [v1, v3]);
+    // A new one counts, too.
+    place.commit("v4");
+    assert_eq!(says(place.ok(&["deploy", "v4", "-n"])), [false, false, true]);
+    place.ok(&["deploy", "v4"]).has(&format!("removed {}", place.release("v3")));
+    assert!(!place.releases().contains(&v2));
 }
 
 #[test]
