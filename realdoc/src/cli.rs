@@ -43,9 +43,9 @@ pub enum Command {
         /// A link, or a pattern of links; may be repeated [default: current=current, beside the configuration]
         #[arg(long = "instance", value_name = "NAME=LINK")]
         instances: Vec<String>,
-        /// Change nothing, say what would be done
-        #[arg(long, short = 'n')]
-        dry_run: bool,
+        /// How to go about it.
+        #[command(flatten)]
+        change: Change,
     },
 
     /// Make a release of a tag, branch or commit; no link is touched

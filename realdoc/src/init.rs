@@ -8,6 +8,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::cli::Change;
 use crate::config::Config;
 use crate::durable;
 use crate::error::{Context, Error, Result};
@@ -33,7 +34,8 @@ const EXAMPLE_SOURCE: &str = "https://example.org/app.git";
 ///
 /// # Errors
 /// A configuration that exists and shall be another, or what the file system says.
-pub fn init(path: &Path, answers: &Answers, report: Report, interrupt: Interrupt, dry_run: bool) -> Result<()> {
+pub fn init(path: &Path, answers: &Answers, report: Report, interrupt: Interrupt, change: Change) -> Result<()> {
+    let Change { dry_run, wait } = change;
     let path = std::path::absolute(path).context("find", path)?;
     let is_new = !path.exists();
     if is_new {
@@ -67,7 +69,7 @@ pub fn init(path: &Path, answers: &Answers, report: Report, interrupt: Interrupt
     if dry_run && !config.releases.directory.as_path().exists() {
         return Ok(());
     }
-    let mut session = Session::begin(config, report, interrupt, dry_run, false)?;
+    let mut session = Session::begin(config, report, interrupt, dry_run, wait)?;
     let obstacles = adopt(&mut session)?;
     explain(&session, &path, obstacles);
     Ok(())

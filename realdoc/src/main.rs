@@ -41,10 +41,10 @@ fn run(cli: Cli, report: Report) -> Result<()> {
     let load = || Config::load(&config::find(file.as_deref())?);
     let begin = |change: Change| Session::begin(load()?, report, interrupt.clone(), change.dry_run, change.wait);
     match cli.command {
-        Command::Init { source, releases, instances, dry_run } => {
+        Command::Init { source, releases, instances, change } => {
             // The one that every other command would use; a new one here would hide it from them.
             let path = config::find(file.as_deref()).unwrap_or_else(|_| PathBuf::from(config::PLACES[0]));
-            init::init(&path, &Answers { source, releases, instances }, report, interrupt, dry_run)
+            init::init(&path, &Answers { source, releases, instances }, report, interrupt, change)
         }
         Command::Stage { reference, fetch, change } => {
             stage::stage(&begin(change)?, &reference, !fetch.no_fetch).map(|_| ())

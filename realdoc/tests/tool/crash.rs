@@ -334,7 +334,8 @@ fn stopped_while_building_the_build_command_ends_too() {
 fn of_two_at_once_the_second_says_who_is_first() {
     let place = building("a = \"ROOT/www/a\"");
     let first = start_building(&place);
-    for arguments in [&["deploy", "v2"][..], &["stage", "v2"], &["rollback"], &["prune"], &["mark-bad", "x"]] {
+    for arguments in [&["deploy", "v2"][..], &["stage", "v2"], &["rollback"], &["prune"], &["mark-bad", "x"], &["init"]]
+    {
         let said = place.run(arguments).code(4).has("busy").has("`realdoc deploy v1`").has("by tester");
         assert!(said.err.contains("--wait"), "{}", said.err);
     }
@@ -344,6 +345,7 @@ fn of_two_at_once_the_second_says_who_is_first() {
     place.ok(&["deploy", "v2", "-n"]).has("would stage");
 
     // The third waits, says for whom, and comes second.
+    place.ok(&["init", "--wait", "-n"]);
     let mut waiting = place.command(&["mark-bad", "v1", "--wait"]);
     let mut waiting = waiting.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
