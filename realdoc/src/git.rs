@@ -141,14 +141,15 @@ impl<'a> Repository<'a> {
     /// [`Error::NotFound`] if there is none.
     pub fn resolve_remotely(&self, reference: &str) -> Result<Commit> {
         check(reference)?;
-        if !self.ours {
+        let Some(remote) = self.branches_of()? else {
             return self.resolve(reference);
-        }
-        let mut git = plain_git();
+        };
+        // Our own may not be there yet.
+        let (mut git, source) = if self.ours { (plain_git(), self.source) } else { (self.git(), remote.as_str()) };
         let tag = format!("refs/tags/{reference}");
         // An annotated tag is an object of its own; the line with ^{} is the commit.
         let best = [format!("{tag}^{{}}"), tag, format!("refs/heads/{reference}")];
-        git.args(["ls-remote", "--", self.source]).args(&best);
+        git.args(["ls-remote", "--", source]).args(&best);
         let answer = self.caller.capture(git, "git ls-remote")?;
         let lines: Vec<_> = answer.lines().filter_map(|line| line.split_once('\t')).collect();
         // For git they are patterns, and match the end of a name.

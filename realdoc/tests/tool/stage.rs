@@ -315,6 +315,23 @@ fn a_dry_run_finds_no_more_than_the_real_one() {
 }
 
 #[test]
+fn a_dry_run_asks_the_source_of_a_clone() {
+    let place = Place::new("", "");
+    place.git(".", &["clone", "--quiet", "app", "clone"]);
+    place.commit("v4");
+    let text = fs::read_to_string(place.at("realdoc.toml")).unwrap();
+    fs::write(place.at("realdoc.toml"), text.replace("/app\"", "/clone\"")).unwrap();
+    for reference in ["v4", "main"] {
+        let said = place.ok(&["stage", reference, "-n"]);
+        said.has(&format!("would stage {}", place.release("v4").replace("v4", reference)));
+    }
+    assert!(!place.git("clone", &["tag"]).contains("v4"), "nothing is fetched");
+    // A tag that nobody else has.
+    place.git("clone", &["tag", "mine", "v1"]);
+    place.ok(&["stage", "mine", "-n"]).has("would stage mine-");
+}
+
+#[test]
 fn a_umask_that_lets_nobody_read_the_release_is_said() {
     let place = Place::new("", "");
     for (umask, warned) in [("077", true), ("027", false), ("022", false)] {
