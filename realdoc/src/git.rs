@@ -114,10 +114,10 @@ impl<'a> Repository<'a> {
     /// # Errors
     /// [`Error::NotFound`] if there is none.
     pub fn resolve(&self, reference: &str) -> Result<Commit> {
-        let unknown = || Error::NotFound(format!("{} has no tag, branch or commit {reference}", self.shown_source()));
+        let unknown = || self.unknown(reference);
         check(reference)?;
         if !self.directory.exists() {
-            return Err(unknown());
+            return Err(Error::NotFound(format!("nothing has been fetched yet from {}", self.shown_source())));
         }
         let branch = self.branches_of()?.map(|remote| format!("refs/remotes/{remote}/{reference}"));
         let names = [Some(format!("refs/tags/{reference}")), branch, Some(format!("refs/heads/{reference}"))];
@@ -156,8 +156,14 @@ impl<'a> Repository<'a> {
         let found = best.iter().find_map(|wanted| lines.iter().find(|(_, name)| name == wanted));
         match found {
             Some((id, _)) => Ok(Commit { id: (*id).to_owned(), is_named: true }),
+            // It has been asked, and there is nothing else to look in.
+            None if !self.directory.exists() => Err(self.unknown(reference)),
             None => self.resolve(reference),
         }
+    }
+
+    fn unknown(&self, reference: &str) -> Error {
+        Error::NotFound(format!("{} has no tag, branch or commit {reference}", self.shown_source()))
     }
 
     fn commit(&self, name: &str) -> Result<Option<String>> {

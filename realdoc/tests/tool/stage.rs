@@ -77,7 +77,8 @@ fn a_url_is_fetched_and_remembered() {
         toml.replace(&format!("{}/app", place.at("").display()).replace("//", "/"), &url),
     )
     .unwrap();
-    place.run(&["stage", "v1", "--no-fetch"]).code(3);
+    place.run(&["stage", "v1", "--no-fetch"]).code(3).has("nothing has been fetched yet");
+    place.run(&["stage", "v9", "-n"]).code(3).has("has no tag, branch or commit v9");
     place.ok(&["stage", "v1", "-n"]).has("would stage");
     assert!(place.releases().is_empty());
     place.ok(&["stage", "v1"]).has("fetching from file://");
