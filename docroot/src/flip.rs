@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Makes `link` a symlink with the text `target`, whether or not there was a link before.
 ///
 /// Whoever looks at `link` meanwhile sees the old link or the new one, never none: a new symlink is made beside it
-/// and `rename(2)` puts it in place. (`ln -sfn` is not atomic: it unlinks first.) A relative `target` is relative to
-/// the link's directory, as in any symlink. When this returns, every later look sees the new link; it is not
-/// synced to disk.
+/// and `rename(2)` puts it in place. (`ln -sfn` is not everywhere as atomic: BusyBox's unlinks first.) A relative
+/// `target` is relative to the link's directory, as in any symlink. When this returns, every later look sees the new
+/// link; it is not synced to disk.
 ///
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`] if `link` is something else than a symlink, which is never replaced; else what
