@@ -153,7 +153,9 @@ fn plan(session: &Session, moves: Vec<Move>) -> Result<Vec<Step>> {
         let Instance { name, link, .. } = instance;
         let is_path = to.starts_with('/');
         let new = if is_path { PathBuf::from(&to) } else { store.target_of(&to, subdirectory) };
-        if !new.is_dir() && !session.dry_run {
+        // A dry run has not staged what it would stage.
+        let is_supposed = session.dry_run && !store.path_of(&to).exists();
+        if !new.is_dir() && !is_supposed {
             let mut obstacle = format!("{} is no directory", new.display());
             if !is_path && store.path_of(&to).is_dir() {
                 obstacle += "; [releases] subdirectory says that links lead there";

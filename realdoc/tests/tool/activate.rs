@@ -295,7 +295,11 @@ fn a_release_without_the_subdirectory_is_refused_with_the_reason() {
     place.commit("v4");
     place.configure("a = \"ROOT/www/a\"", "subdirectory = \"public\"");
     place.ok(&["deploy", "v4"]);
-    place.run(&["rollback"]).code(1).has("/public is no directory; [releases] subdirectory says");
+    for dry_run in [&["-n"][..], &[]] {
+        let said = place.run(&[&["rollback"], dry_run].concat());
+        said.code(1).has("/public is no directory; [releases] subdirectory says");
+    }
+    place.ok(&["deploy", "v2", "-n"]).has("would flip");
     assert_eq!(fs::read_to_string(place.at("www/a/index.php")).unwrap(), "v4");
 }
 
