@@ -92,6 +92,7 @@ pub fn flip(session: &mut Session, direction: Direction, moves: Vec<Move>, check
     }
     if check {
         check_releases(session, &plan)?;
+        refuse_moved(&plan)?;
     }
     pause("activate.checked", &session.interrupt);
     session.interrupt.check()?;
@@ -227,6 +228,15 @@ fn check_releases(session: &Session, plan: &[Step]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A check may take minutes. What somebody else has flipped meanwhile belongs into the history first: a prune and the next
+/// rollback go by it.
+fn refuse_moved(plan: &[Step]) -> Result<()> {
+    plan.iter().find(|step| !step.change.is_undone()).map_or(Ok(()), |step| {
+        let name = &step.flip.instance;
+        Err(Error::Refused(format!("{name} has been flipped by somebody else during the check; nothing was flipped")))
+    })
 }
 
 fn flip_links(session: &mut Session, plan: &[Step]) -> Result<()> {

@@ -120,6 +120,20 @@ fn a_failing_check_stops_the_flip() {
 }
 
 #[test]
+fn what_somebody_flips_during_the_check_stays() {
+    let place = Place::three("[commands]\ncheck = \"test ! -L ROOT/by-hand || mv -T ROOT/by-hand ROOT/www/b\"");
+    place.ok(&["stage", "v1"]);
+    place.ok(&["deploy", "v2", "--all"]);
+    symlink(place.at("releases").join(place.release("v1")), place.at("by-hand")).unwrap();
+    place.run(&["deploy", "v3", "--all"]).code(1).has("b has been flipped by somebody else").has("nothing was flipped");
+    place.assert_leads(&[("a", "v2"), ("b", "v1"), ("c", "v2")]);
+    // Now it is known, and part of the way back.
+    place.ok(&["deploy", "v3", "--all"]);
+    place.ok(&["rollback", "--all"]);
+    place.assert_leads(&[("a", "v2"), ("b", "v1"), ("c", "v2")]);
+}
+
+#[test]
 fn a_failing_reload_is_said_and_nothing_is_undone() {
     let place = Place::three("[commands]\nreload = \"exit 4\"");
     place.run(&["deploy", "v1", "--all"]).code(8).has("the links are flipped").has("exited with 4").has("by hand");
