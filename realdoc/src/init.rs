@@ -102,7 +102,8 @@ fn adopt(session: &mut Session) -> Result<bool> {
                     path.display()
                 )),
                 Target::Gone { name: release } => {
-                    session.report.warn(format!("{name}: {link} leads to {release}, which is not there"));
+                    let lost = link::lost(&session.store, &release);
+                    session.report.warn(format!("{name}: {link} leads to {release}: {lost}"));
                 }
                 Target::Nowhere(reason) => {
                     session.report.warn(format!("{name}: {link} leads nowhere: {reason}"));

@@ -127,6 +127,16 @@ pub fn look(store: &Store, link: &Path) -> Result<Place> {
     Ok(Place::Link(Link { text, since, target, through }))
 }
 
+/// What is wrong with a link to this release that reaches nothing.
+#[must_use]
+pub fn lost(store: &Store, release: &str) -> &'static str {
+    if store.path_of(release).is_dir() {
+        "the release is there, but has nothing where the link leads"
+    } else {
+        "the release is not there anymore"
+    }
+}
+
 /// The releases that one comes through on the way from `/`, following every link, and where it ends. What does not exist
 /// is gone through as if it were a directory.
 fn walk(store: &Store, link: &Path) -> (Vec<String>, PathBuf) {

@@ -169,7 +169,7 @@ fn instance_status(session: &Session, name: &str, link: &Path, place: Result<Pla
             target = link.target.id();
             since = Some(link.since);
             match link.target {
-                Target::Gone { .. } => problem = Some("the release is not there anymore".to_owned()),
+                Target::Gone { name } => problem = Some(link::lost(&session.store, &name).to_owned()),
                 Target::Nowhere(reason) => problem = Some(reason),
                 Target::Release { .. } | Target::Elsewhere(_) => {}
             }

@@ -133,6 +133,11 @@ fn a_dangling_link_and_a_lost_release_are_shown() {
     symlink("c", place.at("www/c")).unwrap();
     let status = place.ok(&["status"]);
     status.has("the release is not there anymore").has("www/nowhere does not exist").has("symbolic links");
+    place.ok(&["stage", "v3"]);
+    docroot::flip(&place.at("www/a"), &place.at("releases").join(place.release("v3")).join("public")).unwrap();
+    let problem = "the release is there, but has nothing where the link leads";
+    assert_eq!(place.status()["instances"][0]["problem"], problem);
+    place.ok(&["init"]).has(problem);
     place.ok(&["deploy", "v2", "--all"]);
     assert_eq!(place.leads("www/c"), Some(place.release("v2")));
 }
