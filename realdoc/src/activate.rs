@@ -4,7 +4,7 @@
 //! replace anything that is no link; [`docroot::flip`] does not, and is the only thing here that changes a link.
 //!
 //! 1. Look at every link and refuse what cannot go well, before anything changes.
-//! 2. Run the check command.
+//! 2. Run the check command, and see that nobody has flipped a link meanwhile.
 //! 3. Write the journal: every link with its old and its new text.
 //! 4. Flip each link; if one cannot be flipped, put the others back.
 //! 5. Write the history: the activation has happened.
