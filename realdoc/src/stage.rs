@@ -22,7 +22,7 @@ use crate::git::{Commit, Repository};
 use crate::report::Event;
 use crate::session::Session;
 use crate::shared;
-use crate::store::{Record, STAGING_PREFIX};
+use crate::store::{Record, Release, STAGING_PREFIX};
 use crate::tree;
 
 /// Stages the commit that `reference` stands for, unless it is staged. Returns the name of the release.
@@ -43,6 +43,9 @@ pub fn stage(session: &Session, reference: &str, fetch: bool) -> Result<String> 
     let releases = session.store.releases()?;
     let is_it = |record: &Option<Record>| record.as_ref().is_some_and(|record| record.commit == commit.id);
     if let Some(release) = releases.iter().find(|release| is_it(&release.record)) {
+        if commit.is_named && !session.dry_run {
+            remember(session, release, reference)?;
+        }
         say(session, &release.name, &commit.id, &release.path, true);
         return Ok(release.name.clone());
     }
@@ -56,6 +59,18 @@ pub fn stage(session: &Session, reference: &str, fetch: bool) -> Result<String> 
     }
     say(session, &name, &commit.id, &path, false);
     Ok(name)
+}
+
+/// From now on the release is known by this tag or branch, too.
+fn remember(session: &Session, release: &Release, reference: &str) -> Result<()> {
+    match &release.record {
+        Some(record) if !record.is_of(reference) => {
+            let mut record = record.clone();
+            record.also.push(reference.to_owned());
+            session.store.write_record(&release.name, &record)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn say(session: &Session, release: &str, commit: &str, path: &Path, already: bool) {
@@ -117,7 +132,12 @@ fn make(session: &Session, repository: &Repository<'_>, reference: &str, commit:
     drop(spinner);
     step("stage.synced")?;
 
-    let record = Record { commit: commit.id.clone(), reference: reference.to_owned(), staged: Timestamp::now() };
+    let record = Record {
+        commit: commit.id.clone(),
+        reference: reference.to_owned(),
+        also: Vec::new(),
+        staged: Timestamp::now(),
+    };
     store.write_record(name, &record)?;
     step("stage.recorded")?;
 

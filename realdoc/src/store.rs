@@ -59,8 +59,19 @@ pub struct Record {
     pub commit: String,
     /// The tag, branch or commit that was asked for.
     pub reference: String,
+    /// Other tags and branches that were asked for later and stood for the same commit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
     /// When it got its name.
     pub staged: Timestamp,
+}
+
+impl Record {
+    /// Whether it was staged from this tag or branch.
+    #[must_use]
+    pub fn is_of(&self, reference: &str) -> bool {
+        self.reference == reference || self.also.iter().any(|other| other == reference)
+    }
 }
 
 impl Release {
@@ -209,8 +220,7 @@ impl Store {
         let is_meant = |release: &Release, how: fn(&Record, &str) -> bool| {
             release.record.as_ref().is_some_and(|record| how(record, text))
         };
-        let mut found: Vec<&Release> =
-            releases.iter().filter(|release| is_meant(release, |record, text| record.reference == text)).collect();
+        let mut found: Vec<&Release> = releases.iter().filter(|release| is_meant(release, Record::is_of)).collect();
         if found.is_empty() && text.len() >= 4 {
             found = releases
                 .iter()
@@ -299,7 +309,12 @@ mod tests {
 
     fn stage(store: &Store, name: &str, reference: &str, commit: &str) {
         fs::create_dir(store.path_of(name)).unwrap();
-        let record = Record { commit: commit.to_owned(), reference: reference.to_owned(), staged: Timestamp::now() };
+        let record = Record {
+            commit: commit.to_owned(),
+            reference: reference.to_owned(),
+            also: Vec::new(),
+            staged: Timestamp::now(),
+        };
         store.write_record(name, &record).unwrap();
     }
 

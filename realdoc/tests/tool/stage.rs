@@ -43,6 +43,26 @@ fn the_same_commit_is_staged_once() {
 }
 
 #[test]
+fn a_release_is_known_by_every_name_that_it_was_staged_from() {
+    let place = Place::new("a = \"ROOT/www/a\"", "");
+    place.ok(&["stage", "main"]).has("staged main-");
+    place.run(&["activate", "v3"]).code(3);
+    place.ok(&["stage", "v3", "-n"]).has("already staged");
+    place.run(&["activate", "v3"]).code(3);
+    for _ in 0..2 {
+        place.ok(&["stage", "v3"]).has("already staged");
+    }
+    for name in ["v3", "main"] {
+        place.ok(&["activate", name]).has("main-");
+    }
+    // A tag that has moved there is not the release that it was before.
+    place.ok(&["stage", "v1"]);
+    place.git("app", &["tag", "-f", "v1", "v3"]);
+    place.ok(&["stage", "v1"]).has("main-");
+    place.run(&["activate", "v1"]).code(2).has("v1 could be main-").has("say which");
+}
+
+#[test]
 fn tags_branches_and_commits_are_found_and_others_are_not() {
     let place = Place::three("");
     place.git("app", &["branch", "feature/x", "v1"]);
