@@ -238,6 +238,7 @@ mod tests {
             ("keep = \"3\"", "line 5, column 8", "invalid type: string \"3\""),
             ("keep = -1", "line 5, column 8", "invalid value: integer `-1`"),
             ("prune_after = \"soon\"", "line 5, column 15", "no span of time"),
+            ("prune_after = \"1d\"", "line 5, column 15", "hours, minutes and seconds"),
             ("prune_after = \"-1min\"", "line 5, column 15", "negative"),
             ("prune_after = 10", "line 5, column 15", "invalid type: integer `10`"),
             ("subdirectory = \"../x\"", "line 5, column 16", ".."),

@@ -118,8 +118,9 @@ impl TryFrom<String> for Span {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let span: jiff::SignedDuration =
-            text.parse().map_err(|_| format!("\"{text}\" is no span of time like \"10min\" or \"1h 30m\""))?;
+        let span: jiff::SignedDuration = text.parse().map_err(|_| {
+            format!("\"{text}\" is no span of time in hours, minutes and seconds, like \"10min\" or \"1h 30m\"")
+        })?;
         Duration::try_from(span).map(Self).map_err(|_| format!("\"{text}\" is negative"))
     }
 }
