@@ -15,7 +15,7 @@ use crate::sections::following;
 /// The docroots of all servers, as text.
 pub fn table(main: Server<'_>) -> String {
     let mut text = String::from("mod_realdoc docroots:\n");
-    let mut walks = Walks::default();
+    let mut walks = Walks::new(main);
     for server in main.with_virtual_hosts() {
         // Nothing can go wrong when one writes to a string.
         let _ = describe(&mut text, server, &mut walks);
@@ -23,7 +23,7 @@ pub fn table(main: Server<'_>) -> String {
     text
 }
 
-fn describe(text: &mut String, server: Server<'_>, walks: &mut Walks) -> std::fmt::Result {
+fn describe(text: &mut String, server: Server<'_>, walks: &mut Walks<'_>) -> std::fmt::Result {
     writeln!(text, "{}", server.description())?;
     let Some(path) = server.configured_document_root() else {
         return writeln!(text, "    docroot: none");
@@ -57,7 +57,7 @@ fn describe(text: &mut String, server: Server<'_>, walks: &mut Walks) -> std::fm
             }
         }?;
     }
-    let Some((rules, passages)) = walks.server(server, |rules| rules.releases.is_some()) else {
+    let Some((rules, passages)) = walks.server(server, |rules| rules.releases.is_some(), || true) else {
         return Ok(());
     };
     for (section, led) in following(server, rules, &passages) {

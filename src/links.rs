@@ -7,7 +7,8 @@ use std::cell::RefCell;
 use std::ffi::CStr;
 
 use docroot::{
-    Errno, Mode, Os, Passage, Rules, Status, System, Terminated, Timestamp, passages, passages_from, rest_under,
+    Errno, Mode, Os, Passage, Rules, Status, System, Terminated, Timestamp, missing_link, passages, passages_from,
+    rest_under,
 };
 
 use crate::directives::RulesOf;
@@ -29,10 +30,10 @@ pub unsafe fn check<'s>(pool: Pool<'s>, main: Server<'s>, warnings: &mut Warning
         sections.add(definition);
         proxies.add(definition);
     }
-    let mut walks = Walks::default();
+    let mut walks = Walks::new(main);
     for server in main.with_virtual_hosts() {
         let concerned = |rules: &Rules| sections.concern(server, rules) || proxies.concern(server);
-        if let Some((rules, passages)) = walks.server(server, concerned) {
+        if let Some((rules, passages)) = walks.server(server, concerned, || !sections.computes_docroots(server)) {
             sections.follow(server, rules, &passages, pool, warnings);
             proxies.warn(server, &passages, warnings);
         }
@@ -40,24 +41,47 @@ pub unsafe fn check<'s>(pool: Pool<'s>, main: Server<'s>, warnings: &mut Warning
 }
 
 /// Walks the docroots of one server after another.
-#[derive(Default)]
-pub struct Walks {
+pub struct Walks<'s> {
+    /// The docroot of the main server, or the default that it has if none is stated. A virtual host without one of its
+    /// own has the same string.
+    main: Option<&'s CStr>,
     rules_of: RulesOf,
     files: Neighbours,
 }
 
-impl Walks {
-    /// The rules of a server, and the links on the way to its docroot. Nothing where docroots are left alone, where it
-    /// is no path that can be walked, and where by these rules nobody is `concerned`.
+impl<'s> Walks<'s> {
+    /// No walk yet.
+    pub fn new(main: Server<'s>) -> Self {
+        Self { main: main.configured_document_root(), rules_of: RulesOf::default(), files: Neighbours::default() }
+    }
+
+    /// The rules of a server, and the links on the way to its docroot. One that is missing is among them if the server
+    /// is a virtual host with a docroot of its own, and this docroot `is_used`. Nothing where docroots are left alone,
+    /// where it is no path that can be walked, and where by these rules nobody is `concerned`.
     pub fn server(
         &mut self,
         server: Server<'_>,
         concerned: impl FnOnce(&Rules) -> bool,
+        is_used: impl FnOnce() -> bool,
     ) -> Option<(&Rules, Vec<Passage>)> {
         let rules = self.rules_of.server(server).filter(|rules| concerned(rules))?;
         let docroot = server.configured_document_root().filter(|docroot| docroot.to_bytes().first() == Some(&b'/'))?;
-        Some((rules, self.files.passages(docroot, rules)))
+        let mut passages = self.files.passages(docroot, rules);
+        let is_own = self.main.map(CStr::as_ptr) != Some(docroot.as_ptr());
+        if is_own && !leads_into_releases(&passages, rules) && is_used() {
+            passages.extend(self.files.missing_link(docroot, rules));
+        }
+        Some((rules, passages))
     }
+}
+
+/// Whether there is a link that leads into a release, or nowhere while it may lead into releases only.
+fn leads_into_releases(passages: &[Passage], rules: &Rules) -> bool {
+    rules.releases.as_ref().is_none_or(|releases| {
+        passages
+            .iter()
+            .any(|passage| passage.target.as_deref().is_none_or(|target| releases.release_of(target).is_some()))
+    })
 }
 
 /// The operating system, which is not asked again about directories that are those of a virtual host before: the ones
@@ -71,12 +95,15 @@ struct Neighbours {
 
 impl Neighbours {
     fn passages(&self, docroot: &CStr, rules: &Rules) -> Vec<Passage> {
-        // What is above the place where looking begins may be anything.
-        if matches!(rules.mode, Mode::Readlink { from: Some(_) }) {
+        if begins_anywhere(rules) {
             return passages(&Os, docroot, rules);
         }
         let path = docroot.to_bytes();
         passages_from(self, &path[..self.real_above(path)], docroot, rules)
+    }
+
+    fn missing_link(&self, docroot: &CStr, rules: &Rules) -> Option<Passage> {
+        if begins_anywhere(rules) { missing_link(&Os, docroot, rules) } else { missing_link(self, docroot, rules) }
     }
 
     /// How much of a path is known to have no link in it.
@@ -108,6 +135,11 @@ impl Neighbours {
         all[0].clear();
         all[0].extend_from_slice(path);
     }
+}
+
+/// Whether looking for links begins where the rules say; what is above that place may be anything.
+fn begins_anywhere(rules: &Rules) -> bool {
+    matches!(rules.mode, Mode::Readlink { from: Some(_) })
 }
 
 /// What reading a path says that is no link.

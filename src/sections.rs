@@ -40,6 +40,11 @@ impl<'s> Sections<'s> {
         rules.releases.is_some() || self.written.of(server).any(|known| !known.is_for_all())
     }
 
+    /// Whether a server computes its docroots. Then the one that it has may be of no use, and may not exist.
+    pub fn computes_docroots(&self, server: Server<'s>) -> bool {
+        self.computed.of(server).next().is_some()
+    }
+
     /// Lets the sections of a server follow the links on the way to its docroot, and warns of those that cannot.
     pub fn follow(
         &self,
@@ -85,13 +90,14 @@ pub fn following(server: Server<'_>, rules: &Rules, passages: &[Passage]) -> Vec
     let Some(releases) = &rules.releases else {
         return Vec::new();
     };
+    let sections = server.sections();
+    let paths = sections.iter().filter_map(|section| section.path());
+    let paths: Vec<_> = paths.map(|path| path.to_bytes().strip_suffix(b"/").unwrap_or(path.to_bytes())).collect();
     let mut seen: Vec<(Vec<u8>, Vec<Vec<u8>>)> = Vec::new();
-    for section in server.sections() {
-        let Some(path) = section.path().map(|path| path.to_bytes().strip_suffix(b"/").unwrap_or(path.to_bytes()))
-        else {
-            continue;
-        };
-        let led = follow(path, passages, releases);
+    for &path in &paths {
+        let mut led = follow(path, passages, releases);
+        // Not those that were not made, because the docroot of a server that computes its own was missing.
+        led.retain(|path| paths.contains(&&path[..]));
         if !led.is_empty() && !seen.iter().any(|(known, _)| *known == path) {
             seen.push((path.to_vec(), led));
         }

@@ -76,6 +76,11 @@ impl Failure {
         directories.any(|directory| rest_under(path, directory).is_some())
     }
 
+    /// How far the walk had come.
+    pub(crate) fn at(&self) -> &[u8] {
+        &self.at
+    }
+
     /// What the operating system said; nothing if it was not the one to refuse.
     pub fn errno(&self) -> Option<Errno> {
         match self.cause {

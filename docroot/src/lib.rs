@@ -58,7 +58,7 @@ pub use known::{Answer, Docroot, Look, News, NotAbsolute, Record};
 pub use path::rest_under;
 pub use printable::printable;
 pub use releases::{Passage, Releases, follow, is_led_away, overlaps};
-pub use resolve::{Link, Mode, Resolution, Rules, Trail, passages, passages_from};
+pub use resolve::{Link, Mode, Resolution, Rules, Trail, missing_link, passages, passages_from};
 pub use settings::{Invalid, Settings, parse_every, parse_readlink, parse_releases, parse_switch};
 pub use sys::Os;
 pub use system::{Errno, FileId, Moment, Status, System, Terminated, Timestamp};

@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString};
 use std::sync::Arc;
 
 use crate::failure::Failure;
-use crate::path::{last, led, rest_under};
+use crate::path::{last, led, push, rest_under, split_first};
 use crate::readlink::{FirstLink, Found, append_all, first_link};
 use crate::releases::{Passage, Releases};
 use crate::system::{Errno, FileId, System, Terminated};
@@ -320,6 +320,33 @@ pub fn passages_from(system: &impl System, real: &[u8], docroot: &CStr, rules: &
             Passage { link, target: is_there.then_some(target) }
         })
         .collect()
+}
+
+/// Where a link is missing at present on the way to a docroot that may lead into releases only, as far as that can be
+/// told: the first name that is not there and can be neither a directory above the releases nor in one of them.
+pub fn missing_link(system: &impl System, docroot: &CStr, rules: &Rules) -> Option<Passage> {
+    let releases = rules.releases.as_ref()?;
+    let path = docroot.to_bytes();
+    let is_missing = |failure: &Failure| failure.errno() == Some(Errno(libc::ENOENT));
+    let (mut link, mut ahead) = match &rules.mode {
+        Mode::Realpath => {
+            let mut walk = Walk::new(system, path);
+            walk.run().err().filter(is_missing)?;
+            let ahead = walk.ahead()?;
+            (walk.at, ahead)
+        }
+        Mode::Readlink { from } => {
+            let start = from.as_deref().map_or(&b"/"[..], CStr::to_bytes);
+            let failure = first_link(system, path, start).err().filter(is_missing)?;
+            (failure.at().to_vec(), rest_under(path, failure.at())?)
+        }
+    };
+    while releases.admits(&link) {
+        let (name, rest) = split_first(ahead).filter(|_| releases.release_of(&link).is_none())?;
+        push(&mut link, name);
+        ahead = rest;
+    }
+    Some(Passage { link, target: None })
 }
 
 fn realpath(system: &impl System, docroot: &[u8], rules: &Rules) -> Result<(Resolution, Directory), Failure> {

@@ -350,19 +350,67 @@ fn between_servers(mpm: Mpm) {
 #[test]
 fn a_docroot_that_is_not_there() {
     let site = site();
-    let computed = "<VirtualHost 127.0.0.1:${PORT}>\nServerName host.test\n\
-        VirtualDocumentRoot \"${ROOT}/hosts/%0/current\"\n</VirtualHost>\n";
+    // Nor has that of a host that computes its docroots, and has one that nobody uses.
+    let host = |name: &str, docroot: &str| {
+        format!(
+            "<VirtualHost 127.0.0.1:${{PORT}}>\nServerName {name}.test\n{docroot}\
+             VirtualDocumentRoot \"${{ROOT}}/hosts/%0/current\"\n</VirtualHost>\n"
+        )
+    };
     site.directory("there");
     for above in ["there", "www", "www/html"] {
         for docroot in ["there/html", "www/html"] {
             let text = config(&format!(
                 "{RELEASES}DocumentRoot \"${{ROOT}}/{docroot}\"\n\
-                 <Directory \"${{ROOT}}/{above}\">\nRequire all granted\n</Directory>\n{computed}"
+                 <Directory \"${{ROOT}}/{above}\">\nRequire all granted\n</Directory>\n{}{}",
+                host("inherits", ""),
+                host("unused", &format!("DocumentRoot \"${{ROOT}}/{docroot}\"\n")),
             ));
             // httpd itself checks only docroots that are stated, and not with `-T`.
             let table = Httpd::ask(&site, Mpm::Event, &text, &["-t", "-T", "-DDUMP_REALDOC"]);
             assert!(table.contains(&format!("/{docroot}\n")), "{table}");
             assert!(!table.contains("follows:"), "<Directory {above}> grants the releases to all:\n{table}");
+        }
+    }
+}
+
+/// A virtual host whose first release is yet to come, or whose directories are mounted later than httpd starts: what is
+/// written for its link is in force from the first request on that finds one.
+fn link_that_is_not_there_yet(mpm: Mpm) {
+    let section =
+        |path: &str, what: &str| format!("<Directory \"${{ROOT}}/{path}\">\nRequire all {what}\n</Directory>\n");
+    let denied = section("app/current/public/private", "denied");
+    let [above, at_docroot] = ["app", "app/current/public"].map(|path| section(path, "granted"));
+    for (mode, main, host) in [("Off", &above, &denied), ("On", &denied, &at_docroot)] {
+        let site = Site::new();
+        site.write("app/releases/0/public/page.html", "page");
+        site.write("app/releases/0/public/private/page.html", "private");
+        site.symlink("app/current", "releases/0");
+        site.directory("plain");
+        let text = format!(
+            "DocumentRoot \"${{ROOT}}/plain\"\nRealdocReleases \"${{ROOT}}/app/releases/*\"\nUseReadlink {mode}\n{main}\
+             <VirtualHost 127.0.0.1:${{PORT}}>\nServerName host.test\n\
+             DocumentRoot \"${{ROOT}}/app/current/public\"\n{host}</VirtualHost>"
+        );
+        let hidden = site.root().join("hidden");
+        // The link, and all there is: that releases are below `app` tells that this is not the link.
+        let [link, all] = ["app/current", "app"].map(|path| site.root().join(path));
+        fs::rename(&link, &hidden).expect("moved away");
+        let httpd = Httpd::start(&site, mpm, &config(&text));
+        for text in ["[realdoc:error]", "AH01630"] {
+            httpd.expect_error(text);
+        }
+        let get = |path: &str| ask(httpd.port(), "GET", "host.test", path).status();
+        let comes = |path: &Path| {
+            assert_eq!(get("/page.html"), 404, "{}", path.display());
+            fs::rename(&hidden, path).expect("moved back");
+            assert_eq!([get("/page.html"), get("/private/page.html")], [200, 403], "{} is there", path.display());
+        };
+        comes(&link);
+        for path in [&link, &all] {
+            fs::rename(path, &hidden).expect("moved away");
+            httpd.replace_children();
+            comes(path);
         }
     }
 }
@@ -392,6 +440,7 @@ fn releases_in_hosts(mpm: Mpm) {
 }
 
 on_each_mpm!(repaired, repaired_later, prefork, event);
+on_each_mpm!(not_there_yet, link_that_is_not_there_yet, prefork, event);
 on_each_mpm!(real_path_wins, stated_for_the_real_path, prefork, event);
 on_each_mpm!(main_server_and_hosts, between_servers, event);
 on_each_mpm!(inheritance, releases_in_hosts, worker);
