@@ -8,11 +8,11 @@ use std::ffi::CStr;
 use std::ptr;
 use std::sync::Arc;
 
-use docroot::{Answer, Errno, Failure, Look, Moment, News, Os, Resolution, Trail};
+use docroot::{Answer, Errno, Failure, Look, Moment, News, Os, Resolution, Trail, rest_under};
 use once_cell::unsync::OnceCell;
 
 use crate::directives::Site;
-use crate::httpd::{Request, Text};
+use crate::httpd::{Request, Server, Text};
 use crate::news::report;
 
 /// What a request holds on to; its subrequests and internal redirects hold the same.
@@ -60,9 +60,39 @@ pub struct Tree<'r> {
     server: Option<Pin<'r>>,
     /// That the docroot could not be resolved, until a request needs it: a server that computes its docroots has one
     /// that is of no use, and often none that exists.
-    failure: Cell<Option<&'r News>>,
+    failure: Cell<Option<&'r Untold<'r>>>,
     /// The answers for docroots that were computed for one of the requests: by mod_vhost_alias, mod_lua and others.
     computed: OnceCell<&'r Computed<'r>>,
+}
+
+/// What is to be said of a server's docroot that could not be resolved, as soon as a request has use for the docroot.
+struct Untold<'r> {
+    site: &'r Site<'r>,
+    news: Box<News>,
+    is_told: Cell<bool>,
+}
+
+impl Untold<'_> {
+    fn tell(&self, server: Server<'_>) {
+        report(server, self.site.docroot(), &self.news);
+        self.is_told.set(true);
+    }
+
+    /// Whether a file lies where the failure is.
+    fn concerns(&self, path: &[u8]) -> bool {
+        matches!(&*self.news, News::Failed { failure, .. } if failure.covers(path, self.site.docroot().path(), |_| false))
+    }
+}
+
+impl Drop for Untold<'_> {
+    /// If no request had use for the docroot, whoever has will tell.
+    fn drop(&mut self) {
+        if let News::Failed { failure, report: true, .. } = &*self.news
+            && !self.is_told.get()
+        {
+            self.site.docroot().has_not_told(failure);
+        }
+    }
 }
 
 /// The answer for one docroot.
@@ -234,9 +264,14 @@ fn trail_in<'r>(answer: &Answer, copy: &'r [u8]) -> Option<Trail<'r>> {
 
 /// Tells of a walk at once, but of a failure only when a request needs the docroot.
 #[cold]
-fn tell_or_own<'r>(request: Request<'r>, root: Request<'r>, site: &Site<'_>, news: Box<News>) -> Option<&'r News> {
+fn tell_or_own<'r>(
+    request: Request<'r>,
+    root: Request<'r>,
+    site: &'r Site<'r>,
+    news: Box<News>,
+) -> Option<&'r Untold<'r>> {
     if matches!(*news, News::Failed { .. }) {
-        return Some(&**root.own(news));
+        return Some(root.own(Untold { site, news, is_told: Cell::default() }));
     }
     report(request.server(), site.docroot(), &news);
     None
@@ -313,7 +348,6 @@ fn map_elsewhere(request: Request<'_>) -> Result<(), Refused> {
             if tree.plain.get() && (needs_nothing || request.is_mapped_to(pin.docroot.to_c_str())) {
                 return Ok(());
             }
-            tree.tell_of_failure(request);
         }
         _ => compute(request, tree),
     }
@@ -327,6 +361,9 @@ fn map_elsewhere(request: Request<'_>) -> Result<(), Refused> {
         return Ok(());
     };
     let canonical = request.canonical(filename).unwrap_or(filename);
+    if tree.needs_what_failed(request, canonical.to_bytes()) {
+        tree.tell_of_failure(request);
+    }
     match tree.lead(canonical.to_bytes()) {
         Ok(None) => Ok(()),
         Ok(Some(path)) => {
@@ -399,9 +436,18 @@ impl<'r> Tree<'r> {
     }
 
     fn tell_of_failure(&self, request: Request<'_>) {
-        if let Some(news) = self.failure.take() {
-            report(request.server(), self.site.docroot(), news);
+        if let Some(untold) = self.failure.take() {
+            untold.tell(request.server());
         }
+    }
+
+    /// Whether the docroot could not be resolved, and this request is one for what is in it, or was before. Not if it has
+    /// another docroot, which was computed.
+    fn needs_what_failed(&self, request: Request<'_>, path: &[u8]) -> bool {
+        self.failure.get().zip(self.server.as_ref()).is_some_and(|(untold, pin)| {
+            ptr::eq(request.document_root_address(), pin.docroot.as_ptr())
+                && (untold.concerns(path) || rest_under(path, pin.docroot.to_c_str().to_bytes()).is_some())
+        })
     }
 
     /// Where the pinned links lead a path, if it lies under any.

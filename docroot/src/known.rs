@@ -298,6 +298,20 @@ impl Docroot {
         self.walk(system, now)
     }
 
+    /// Takes back that a failure is reported, where whoever looked had no use for the docroot and told nobody: the next
+    /// walk that fails reports it. It gives up if it does not get the lock: a process that ends may interrupt itself
+    /// while it holds it, and come by here.
+    pub fn has_not_told(&self, failure: &Failure) {
+        /// Nobody holds it for so long.
+        const PATIENCE: Duration = Duration::from_millis(10);
+        if let Some(mut known) = self.known.try_write_for(PATIENCE)
+            && let Some(trouble) = &mut known.trouble
+        {
+            trouble.causes.retain(|(cause, _)| cause != failure);
+            trouble.reported &= !trouble.causes.is_empty();
+        }
+    }
+
     /// When the last look began. `known` shows that the lock is held, so that nobody is just noting a new one.
     fn looked(&self, known: &Known) -> Option<Moment> {
         known.walked().map(|_| Moment::from_nanoseconds(self.looked.load(Relaxed)))

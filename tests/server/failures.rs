@@ -7,6 +7,7 @@ use std::fs;
 use std::time::Duration;
 
 use harness::error_log::{lines_of, pid};
+use harness::raw::Raw;
 use harness::{Client, Config, FlipMode, Flipper, Httpd, Load, Mpm, Protocol, Site, on_each_mpm, page, readiness};
 
 use crate::ssi;
@@ -168,6 +169,37 @@ fn last_good_release_deleted(mpm: Mpm) {
     assert_eq!((response.status, page::tokens(&response.body)), (200, vec![1]), "after the next deploy");
 }
 
+/// A failure is told of by a request that has use for the docroot, whoever looked first; and by none that has not.
+fn told_where_it_matters(mpm: Mpm) {
+    let site = site();
+    site.write("elsewhere/page.html", "elsewhere");
+    let text = "Alias /elsewhere \"${ROOT}/elsewhere\"\nAlias /also \"${ROOT}/current\"\n";
+    for path in ["/page.html", "/also/page.html"] {
+        site.flip(0);
+        let httpd = Httpd::start(&site, mpm, &config().text(text).modules(&["alias"]));
+        httpd.expect_error("[realdoc:error]");
+        let mut connection = Raw::connect(httpd.port());
+        let mut ask = |request: &str| {
+            connection.send(format!("{request} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+            connection.receive().status()
+        };
+        assert_eq!(ask("GET /page.html"), 200);
+        fs::remove_file(site.link()).expect("removing the link");
+        for _ in 0..3 {
+            assert_eq!(ask("OPTIONS *"), 200);
+            assert_eq!(ask("GET /elsewhere/page.html"), 200);
+        }
+        assert!(lines_by_process(&httpd, "error").is_empty(), "{}", httpd.error_log());
+        for _ in 0..3 {
+            assert_eq!(ask(&format!("GET {path}")), 200, "from the last good release");
+            assert_eq!(ask("OPTIONS *"), 200);
+        }
+        let log = httpd.error_log();
+        assert_eq!(lines_of(&log, "realdoc:error").len(), 1, "{path}: {log}");
+    }
+}
+
+on_each_mpm!(told, told_where_it_matters, prefork, event);
 on_each_mpm!(rm_then_ln, remove_then_link);
 on_each_mpm!(removed, link_removed);
 on_each_mpm!(dangling, link_dangles);

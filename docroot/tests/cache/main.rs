@@ -289,6 +289,29 @@ fn each_cause_is_reported_once_and_again_after_ten_seconds() {
 }
 
 #[test]
+fn a_failure_that_nobody_was_told_of_is_reported_by_the_next_walk() {
+    let (files, docroot) = (Fake::new(), docroot());
+    let look = |time| docroot.look(&files, at(time), Duration::ZERO);
+    let take_back = |look: &Look| match look.news.as_deref() {
+        Some(News::Failed { failure, report: true, .. }) => docroot.has_not_told(failure),
+        news => panic!("{news:?}"),
+    };
+    let recovers = |look: Look| matches!(look.news.as_deref(), Some(News::Resolved { recovered: true, .. }));
+    files.unlink("/srv/current");
+    for time in 0..3 {
+        take_back(&look(time));
+    }
+    files.flip("releases/1");
+    assert!(!recovers(look(3)), "of what nobody was told of");
+    files.unlink("/srv/current");
+    take_back(&look(4));
+    assert!(is_reported(&look(5)));
+    assert!(!is_reported(&look(6)), "it is told now");
+    files.flip("releases/1");
+    assert!(recovers(look(7)));
+}
+
+#[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn a_link_that_comes_and_goes_does_not_flood_the_log() {
     let (files, docroot) = (Fake::new(), docroot());
