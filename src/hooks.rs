@@ -4,6 +4,7 @@
 //! its result. Must not: decide anything.
 
 use std::ffi::c_int;
+use std::io::Write;
 
 use apache_sys as sys;
 
@@ -90,7 +91,9 @@ pub unsafe extern "C" fn test_config(_pconf: *mut sys::apr_pool_t, s: *mut sys::
     guard((), || {
         if is_defined(c"DUMP_REALDOC") {
             // SAFETY: httpd guarantees the servers for the length of the call.
-            print!("{}", dump::table(unsafe { Server::new(s) }));
+            let table = dump::table(unsafe { Server::new(s) });
+            // Not by `print!`, which panics where nothing can be written.
+            let _ = std::io::stdout().write_all(table.as_bytes());
         }
     });
 }

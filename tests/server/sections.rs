@@ -252,6 +252,14 @@ fn the_table_of_docroots() {
     }
 }
 
+/// A full disk is no fault of the module.
+#[test]
+fn a_table_that_cannot_be_written() {
+    let full = fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let said = Httpd::ask_into(&site(), Mpm::Event, &config(DOCROOT), &["-t", "-DDUMP_REALDOC"], full);
+    assert!(said.contains("Syntax OK") && !said.contains("panicked"), "{said}");
+}
+
 /// A link that leads elsewhere when httpd starts, and is put right later, without a restart.
 fn repaired_later(mpm: Mpm) {
     let site = site();

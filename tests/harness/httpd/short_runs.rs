@@ -57,8 +57,19 @@ impl Httpd {
     /// If it does not.
     #[must_use]
     pub fn ask(site: &Site, mpm: Mpm, config: &Config, arguments: &[&str]) -> String {
+        Self::ask_into(site, mpm, config, arguments, Stdio::piped())
+    }
+
+    /// What `httpd <arguments>` says for this configuration, which it must accept, while its standard output goes
+    /// elsewhere.
+    ///
+    /// # Panics
+    /// If it does not accept it.
+    #[must_use]
+    pub fn ask_into(site: &Site, mpm: Mpm, config: &Config, arguments: &[&str], stdout: impl Into<Stdio>) -> String {
         let prepared = Prepared::with_module(site, mpm, config);
-        let output = prepared.command(arguments).expect("httpd").output().expect("running httpd");
+        let mut command = prepared.command(arguments).expect("httpd");
+        let output = command.stdout(stdout).output().expect("running httpd");
         let said = printed(&output);
         assert!(output.status.success(), "httpd {arguments:?}: {said}");
         memcheck::check(prepared.run.path());
