@@ -47,7 +47,15 @@ fn rewrite_in_htaccess(mpm: Mpm) {
     let fill = |release: &Release| {
         let page = format!("page-{}.shtml", release.number());
         release.ssi_page("public", &page);
-        release.write("public/.htaccess", &format!("RewriteEngine On\nRewriteRule ^pretty/ {page} [L]\n"));
+        // The last by the docroot's own path, as it is configured.
+        let root = release.directory().ancestors().nth(2).expect("the site's directory").display();
+        release.write(
+            "public/.htaccess",
+            &format!(
+                "RewriteEngine On\nRewriteRule ^pretty/ {page} [L]\n\
+                 RewriteRule ^file$ {root}/current/public/{page}?query [L]\n"
+            ),
+        );
         release.ssi_page("public", &format!("below/{page}"));
         release.write("public/below/.htaccess", &format!("RewriteEngine On\nRewriteRule ^pretty$ /below/{page} [L]\n"));
     };
@@ -60,7 +68,8 @@ fn rewrite_in_htaccess(mpm: Mpm) {
         "#,
     )
     .modules(&["include", "rewrite"]);
-    stress(mpm, fill, &config, &[Page::new("/pretty/path", SSI_TOKENS), Page::new("/below/pretty", SSI_TOKENS)]);
+    let pages = ["/pretty/path", "/below/pretty", "/file"].map(|path| Page::new(path, SSI_TOKENS));
+    stress(mpm, fill, &config, &pages);
 }
 
 fn rewrite_condition(mpm: Mpm) {
