@@ -423,6 +423,27 @@ fn link_that_is_not_there_yet(mpm: Mpm) {
     }
 }
 
+/// A release in which a part of the docroot is a link, while it was none when httpd started.
+fn link_inside_a_release(mpm: Mpm) {
+    let denied = "<Directory \"${ROOT}/current/public/private\">\nRequire all denied\n</Directory>\n";
+    for (mode, restarts) in [("On", false), ("Off", true)] {
+        let site = site();
+        let release = site.release_directory(1);
+        fs::rename(release.join("public"), release.join("web")).expect("another name");
+        site.symlink("releases/1/public", "web");
+        let text = format!("{RELEASES}UseReadlink {mode}\n{DOCROOT}{GRANT}{denied}");
+        let httpd = Httpd::start(&site, mpm, &config(&text));
+        httpd.expect_error("AH01630");
+        let get = |path: &str| ask(httpd.port(), "GET", "localhost", path).status();
+        assert_eq!([get("/page.html"), get("/private/page.html")], [200, 403]);
+        site.flip(1);
+        if restarts {
+            httpd.replace_children();
+        }
+        assert_eq!([get("/page.html"), get("/private/page.html")], [200, 403], "UseReadlink {mode}");
+    }
+}
+
 /// `RealdocReleases` is inherited, replaced, or set back.
 fn releases_in_hosts(mpm: Mpm) {
     let site = site();
@@ -449,6 +470,7 @@ fn releases_in_hosts(mpm: Mpm) {
 
 on_each_mpm!(repaired, repaired_later, prefork, event);
 on_each_mpm!(not_there_yet, link_that_is_not_there_yet, prefork, event);
+on_each_mpm!(inside_a_release, link_inside_a_release, prefork, event);
 on_each_mpm!(real_path_wins, stated_for_the_real_path, prefork, event);
 on_each_mpm!(main_server_and_hosts, between_servers, event);
 on_each_mpm!(inheritance, releases_in_hosts, worker);
