@@ -12,6 +12,8 @@ use std::sync::atomic::AtomicU16;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 
+use once_cell::race::OnceBox;
+
 use crate::resolve::Resolution;
 
 /// How many resolutions a block has room for, and how many blocks there may be: each is found by one byte of a number.
@@ -42,7 +44,8 @@ fn place(number: u16) -> [usize; 2] {
 /// The resolutions that are kept.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    blocks: [OnceLock<Box<[OnceLock<Entry>; BLOCK]>>; BLOCK],
+    /// A `OnceBox` is one pointer, which is all that a reader has to look at.
+    blocks: [OnceBox<[OnceLock<Entry>; BLOCK]>; BLOCK],
     /// How many numbers were given out.
     len: AtomicU16,
 }
@@ -56,7 +59,7 @@ struct Entry {
 
 impl Default for Kept {
     fn default() -> Self {
-        Self { blocks: [const { OnceLock::new() }; BLOCK], len: AtomicU16::default() }
+        Self { blocks: [const { OnceBox::new() }; BLOCK], len: AtomicU16::default() }
     }
 }
 
