@@ -8,6 +8,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -240,8 +241,10 @@ impl<'a> Repository<'a> {
             self.caller.run(git, &format!("git {}", arguments[0]), true)?;
         }
         let mut git = self.git();
-        git.args(["submodule", "--quiet", "foreach", "--recursive", r#"printf '%s\n' "$displaypath""#]);
-        for path in self.caller.capture(git, "git submodule foreach")?.lines() {
+        git.args(["submodule", "--quiet", "foreach", "--recursive", r#"printf '%s\0' "$displaypath""#]);
+        let paths = self.caller.capture_bytes(git, "git submodule foreach")?;
+        for path in paths.split_inclusive(|&byte| byte == 0).filter_map(|path| path.strip_suffix(&[0])) {
+            let path = OsStr::from_bytes(path);
             let into = into.join(path);
             // The archive around it has a directory for each submodule that is not marked `export-ignore`.
             if !into.is_dir() {

@@ -31,11 +31,16 @@ impl Caller<'_> {
 
     /// Runs git for what it answers.
     pub(super) fn capture(&self, git: Command, name: &str) -> Result<String> {
+        self.capture_bytes(git, name).map(|answer| String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    /// As [`Self::capture`], for paths: they may have any bytes.
+    pub(super) fn capture_bytes(&self, git: Command, name: &str) -> Result<Vec<u8>> {
         let mut answer = Vec::new();
         let (read, git) = self.run_with(git, name, false, |mut stdout| stdout.read_to_end(&mut answer))?;
         git?;
         read.context("read the answer of", Path::new("git"))?;
-        Ok(String::from_utf8_lossy(&answer).into_owned())
+        Ok(answer)
     }
 
     /// Runs git, reads what it writes, and says how it ended.

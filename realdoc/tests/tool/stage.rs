@@ -2,7 +2,9 @@
 //!
 //! Owns: what a release contains and which commit it is. Must not: flip links, except to see that staging does not.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
@@ -208,6 +210,20 @@ fn a_broken_submodule_on_another_branch_stops_nothing() {
     place.ok(&["stage", "v3"]);
     place.run(&["stage", "broken"]).code(1).has("`git submodule` exited with");
     assert!(place.leftovers().is_empty());
+}
+
+#[test]
+fn a_submodule_is_exported_whatever_bytes_its_path_has() {
+    let place = Place::three("");
+    add_submodule(&place, "app", "lib1");
+    let path = Path::new(OsStr::from_bytes(b"caf\xe9\n"));
+    let mut git = place.command_of("git".as_ref(), &["-C", "app", "mv", "modules/lib1"]);
+    said(git.arg(path)).code(0);
+    place.commit("v4");
+    want_submodules(&place);
+    place.ok(&["stage", "v4"]);
+    let name = place.at("releases").join(place.release("v4")).join(path).join("name.php");
+    assert_eq!(fs::read_to_string(name).unwrap(), "lib1");
 }
 
 #[test]
