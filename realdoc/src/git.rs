@@ -232,7 +232,8 @@ impl<'a> Repository<'a> {
     /// `git archive` leaves submodules out, so git checks them out in our repository, and each is archived there.
     fn export_submodules(&self, commit: &str, into: &Path, bar: &ProgressBar) -> Result<()> {
         for arguments in [
-            &["checkout", "--quiet", "--force", "--detach", commit][..],
+            // Whatever `submodule.recurse` says: their commits may not be there yet.
+            &["checkout", "--quiet", "--force", "--no-recurse-submodules", "--detach", commit][..],
             &["submodule", "--quiet", "sync", "--recursive"],
             &["submodule", "--quiet", "update", "--init", "--recursive", "--force"],
         ] {

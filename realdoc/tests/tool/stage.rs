@@ -213,6 +213,23 @@ fn a_broken_submodule_on_another_branch_stops_nothing() {
 }
 
 #[test]
+fn git_may_be_set_up_to_recurse_into_submodules() {
+    let place = Place::three("");
+    add_submodule(&place, "app", "lib1");
+    place.commit("v4");
+    want_submodules(&place);
+    place.ok(&["stage", "v4"]);
+    fs::write(place.at("lib1/name.php"), "newer").unwrap();
+    place.git("lib1", &["commit", "--quiet", "-a", "-m", "newer"]);
+    place.git("app/modules/lib1", &["pull", "--quiet", "origin", "main"]);
+    place.commit("v5");
+    place.git("releases/.realdoc/repository", &["config", "submodule.recurse", "true"]);
+    place.ok(&["stage", "v5"]);
+    let name = place.at("releases").join(place.release("v5")).join("modules/lib1/name.php");
+    assert_eq!(fs::read_to_string(name).unwrap(), "newer");
+}
+
+#[test]
 fn a_submodule_is_exported_whatever_bytes_its_path_has() {
     let place = Place::three("");
     add_submodule(&place, "app", "lib1");
