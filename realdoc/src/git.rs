@@ -149,7 +149,11 @@ impl<'a> Repository<'a> {
         let (mut git, source) = if self.ours { (plain_git(), self.source) } else { (self.git(), remote.as_str()) };
         let tag = format!("refs/tags/{reference}");
         // An annotated tag is an object of its own; the line with ^{} is the commit.
-        let best = [format!("{tag}^{{}}"), tag, format!("refs/heads/{reference}")];
+        let mut best = vec![format!("{tag}^{{}}"), tag];
+        let branch = format!("refs/heads/{reference}");
+        if self.ours || self.fetches(&remote, &branch)? {
+            best.push(branch);
+        }
         git.args(["ls-remote", "--", source]).args(&best);
         let answer = self.caller.capture(git, "git ls-remote")?;
         let lines: Vec<_> = answer.lines().filter_map(|line| line.split_once('\t')).collect();
@@ -161,6 +165,22 @@ impl<'a> Repository<'a> {
             None if !self.directory.exists() => Err(self.unknown(reference)),
             None => self.resolve(reference),
         }
+    }
+
+    /// Whether a fetch in somebody's repository brings this branch: into a bare clone none, for example.
+    fn fetches(&self, remote: &str, branch: &str) -> Result<bool> {
+        let mut git = self.git();
+        git.args(["config", "--list", "--null"]);
+        let settings = self.caller.capture(git, "git config")?;
+        let key = format!("remote.{remote}.fetch");
+        Ok(settings.split('\0').filter_map(|setting| setting.split_once('\n')).any(|(name, value)| {
+            let source = value.trim_start_matches('+').split(':').next().unwrap_or_default();
+            name == key
+                && match source.split_once('*') {
+                    Some((start, end)) => branch.starts_with(start) && branch.ends_with(end),
+                    None => branch == source,
+                }
+        }))
     }
 
     fn unknown(&self, reference: &str) -> Error {

@@ -386,6 +386,32 @@ fn a_dry_run_asks_the_source_of_a_clone() {
 }
 
 #[test]
+fn a_dry_run_knows_which_branches_a_clone_fetches() {
+    let place = Place::new("", "");
+    for (clone, kind) in [("bare", &["--bare"][..]), ("single", &["--single-branch"]), ("mirror", &["--mirror"])] {
+        place.git(".", &[&["clone", "--quiet"], kind, &["app", clone]].concat());
+    }
+    place.git("app", &["checkout", "--quiet", "-b", "dev"]);
+    place.commit("v4");
+    place.git("app", &["branch", "--force", "main"]);
+    let toml = fs::read_to_string(place.at("realdoc.toml")).unwrap();
+    for (clone, main, dev) in [("bare", "v3", None), ("single", "v4", None), ("mirror", "v4", Some("v4"))] {
+        fs::write(place.at("realdoc.toml"), toml.replace("/app\"", &format!("/{clone}\""))).unwrap();
+        for (branch, tag) in [("main", Some(main)), ("dev", dev)] {
+            for dry_run in [&["-n"][..], &[]] {
+                let said = place.run(&[&["stage", branch], dry_run].concat());
+                match tag {
+                    Some(tag) => said.code(0).has(place.release(tag).trim_start_matches(tag)),
+                    None => said.code(3),
+                };
+            }
+            let _ = fs::remove_dir_all(place.at("releases"));
+            fs::create_dir(place.at("releases")).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_umask_that_lets_nobody_read_the_release_is_said() {
     let place = Place::new("", "");
     for (umask, warned) in [("077", true), ("027", false), ("022", false)] {
