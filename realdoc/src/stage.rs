@@ -44,7 +44,7 @@ pub fn stage(session: &Session, reference: &str, fetch: bool) -> Result<String> 
     let is_it = |record: &Option<Record>| record.as_ref().is_some_and(|record| record.commit == commit.id);
     if let Some(release) = releases.iter().find(|release| is_it(&release.record)) {
         if commit.is_named && !session.dry_run {
-            remember(session, release, reference)?;
+            remember(session, release, reference);
         }
         say(session, &release.name, &commit.id, &release.path, true);
         return Ok(release.name.clone());
@@ -62,14 +62,14 @@ pub fn stage(session: &Session, reference: &str, fetch: bool) -> Result<String> 
 }
 
 /// From now on the release is known by this tag or branch, too.
-fn remember(session: &Session, release: &Release, reference: &str) -> Result<()> {
-    match &release.record {
-        Some(record) if !record.is_of(reference) => {
-            let mut record = record.clone();
-            record.also.push(reference.to_owned());
-            session.store.write_record(&release.name, &record)
+fn remember(session: &Session, release: &Release, reference: &str) {
+    if let Some(record) = release.record.as_ref().filter(|record| !record.is_of(reference)) {
+        let mut record = record.clone();
+        record.also.push(reference.to_owned());
+        // It is there, and can be flipped to, all the same.
+        if let Err(error) = session.store.write_record(&release.name, &record) {
+            session.report.warn(format!("the release is not known as {reference}: {error}"));
         }
-        _ => Ok(()),
     }
 }
 

@@ -149,6 +149,22 @@ fn init_looks_where_every_command_looks() {
 }
 
 #[test]
+fn a_release_is_there_even_if_its_other_names_cannot_be_recorded() {
+    let place = Place::three("");
+    place.run_unprivileged(&["stage", "main"]).code(0);
+    let records = place.at("releases/.realdoc/releases");
+    fs::set_permissions(&records, fs::Permissions::from_mode(0o555)).unwrap();
+    place
+        .run_unprivileged(&["deploy", "v3", "--all"])
+        .code(0)
+        .has("warning: the release is not known as v3: cannot write");
+    place.run_unprivileged(&["activate", "v3", "--all"]).code(3);
+    fs::set_permissions(&records, fs::Permissions::from_mode(0o755)).unwrap();
+    place.run_unprivileged(&["deploy", "v3", "--all"]).code(0);
+    place.run_unprivileged(&["activate", "v3", "--all"]).code(0);
+}
+
+#[test]
 fn no_repository_and_no_git_are_named() {
     let place = Place::three("");
     fs::rename(place.at("app"), place.at("gone")).unwrap();
