@@ -99,14 +99,19 @@ impl<'a> Repository<'a> {
         fs::create_dir_all(&self.directory).context("create", &self.directory)?;
         // git keeps the URL here, and there may be a password in it.
         fs::set_permissions(&self.directory, Permissions::from_mode(0o700)).context("protect", &self.directory)?;
-        // Left by a git that a power cut ended. Nobody else works here while we hold the lock.
-        remove_lock_files(&self.directory.join(".git"));
+        self.unlock();
         let mut git = self.git();
         git.args(["-c", "init.defaultBranch=main", "init", "--quiet"]);
         self.caller.run(git, "git init", false)?;
         let mut git = self.git();
         git.args(["config", "remote.origin.url", self.source]);
         self.caller.run(git, "git config", false)
+    }
+
+    /// Removes what a git that a power cut ended has left in our repository. Nobody else works there while we hold the
+    /// lock.
+    fn unlock(&self) {
+        remove_lock_files(&self.directory.join(".git"));
     }
 
     /// The commit that a tag, a branch or (the beginning of) a commit's number stands for, in this order. A branch is
@@ -251,6 +256,8 @@ impl<'a> Repository<'a> {
 
     /// `git archive` leaves submodules out, so git checks them out in our repository, and each is archived there.
     fn export_submodules(&self, commit: &str, into: &Path, bar: &ProgressBar) -> Result<()> {
+        // It may not have been fetched into just now.
+        self.unlock();
         for arguments in [
             // Whatever `submodule.recurse` says: their commits may not be there yet.
             &["checkout", "--quiet", "--force", "--no-recurse-submodules", "--detach", commit][..],

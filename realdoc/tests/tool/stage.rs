@@ -252,6 +252,9 @@ fn a_lock_that_a_killed_git_left_in_our_repository_is_no_hindrance() {
         fs::write(place.at("releases/.realdoc/repository/.git").join(lock), "").unwrap();
     }
     place.ok(&["stage", "v2"]);
+    // Nor is it when there is no network to fetch from.
+    fs::write(place.at("releases/.realdoc/repository/.git/index.lock"), "").unwrap();
+    place.ok(&["stage", "v3", "--no-fetch"]);
 }
 
 #[test]
