@@ -200,21 +200,6 @@ fn begin_again<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) {
     let hold = request.hold().or_else(|| start(request, site, now));
     if let Some(pin) = hold.and_then(|hold| hold.server(site)) {
         tell_application(request, site, pin.trail);
-        make_url(request, site, pin);
-    }
-}
-
-/// Makes a URL path of the path of a file that a rule of mod_rewrite names by the docroot as configured. Within a
-/// directory, mod_rewrite does so itself with a file below the docroot, but compares with what that is now.
-fn make_url<'r>(request: Request<'r>, site: &'r Site<'r>, pin: Pin<'r>) {
-    let has_docroot = |request: &Request<'r>| ptr::eq(request.document_root_address(), pin.docroot.as_ptr());
-    if pin.trail.is_some()
-        && request.parent().as_ref().is_some_and(has_docroot)
-        && let Some(uri) = request.rewritten_uri()
-        && let Some(rest) = rest_under(uri.to_bytes(), site.configured().to_c_str().to_bytes())
-        && !rest.is_empty()
-    {
-        request.cut_rewritten_uri(uri.count_bytes() - rest.len());
     }
 }
 

@@ -184,40 +184,6 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// The URL path of an internal redirect that mod_rewrite has made of a rule in `.htaccess` or a section.
-    pub fn rewritten_uri(self) -> Option<&'r CStr> {
-        // SAFETY: the request before is null or lives as long; the file name of that one is null or a C string, and the
-        // URL path of this one too.
-        unsafe {
-            let prev = (*self.raw).prev;
-            let by = if prev.is_null() { ptr::null() } else { (*prev).filename.cast_const() };
-            // What its handler knows such a request by.
-            let is_rewritten = !by.is_null() && CStr::from_ptr(by).to_bytes().starts_with(b"redirect:");
-            let uri = (*self.raw).uri;
-            // As httpd makes it of the URL; if not, it is not known what else would have to be changed.
-            (is_rewritten && !uri.is_null() && uri == (*self.raw).parsed_uri.path).then(|| CStr::from_ptr(uri))
-        }
-    }
-
-    /// Takes so many bytes off the beginning of [`Request::rewritten_uri`].
-    ///
-    /// # Panics
-    /// If it has not so many.
-    pub fn cut_rewritten_uri(self, length: usize) {
-        let uri = self.rewritten_uri().map_or(&[][..], CStr::to_bytes_with_nul);
-        let rest = uri[length..].as_ptr().cast_mut().cast::<c_char>();
-        // SAFETY: what is left is the end of a C string of the request's own, and both stand for the same path. The URL
-        // as a whole is null or a C string that begins with the same bytes.
-        unsafe {
-            (*self.raw).uri = rest;
-            (*self.raw).parsed_uri.path = rest;
-            let whole = (*self.raw).unparsed_uri;
-            if !whole.is_null() && CStr::from_ptr(whole).to_bytes().starts_with(&uri[..length]) {
-                (*self.raw).unparsed_uri = whole.add(length);
-            }
-        }
-    }
-
     /// Whether its file is just `directory` with the path of its URL behind it.
     pub fn is_mapped_to(self, directory: &CStr) -> bool {
         let length = directory.count_bytes();

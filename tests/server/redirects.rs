@@ -3,6 +3,7 @@
 //! Owns: index pages, error pages, rewrites, fallbacks and action handlers. Must not: test subrequests alone (see
 //! `ssi`, `negotiation`).
 
+use harness::raw::ask;
 use harness::release::SSI_TOKENS;
 use harness::{Config, FlipMode, Flipper, Httpd, Load, Mpm, Page, Release, Site, flipper, on_each_mpm};
 
@@ -47,15 +48,7 @@ fn rewrite_in_htaccess(mpm: Mpm) {
     let fill = |release: &Release| {
         let page = format!("page-{}.shtml", release.number());
         release.ssi_page("public", &page);
-        // The last by the docroot's own path, as it is configured.
-        let root = release.directory().ancestors().nth(2).expect("the site's directory").display();
-        release.write(
-            "public/.htaccess",
-            &format!(
-                "RewriteEngine On\nRewriteRule ^pretty/ {page} [L]\n\
-                 RewriteRule ^file$ {root}/current/public/{page}?query [L]\n"
-            ),
-        );
+        release.write("public/.htaccess", &format!("RewriteEngine On\nRewriteRule ^pretty/ {page} [L]\n"));
         release.ssi_page("public", &format!("below/{page}"));
         release.write("public/below/.htaccess", &format!("RewriteEngine On\nRewriteRule ^pretty$ /below/{page} [L]\n"));
     };
@@ -68,8 +61,37 @@ fn rewrite_in_htaccess(mpm: Mpm) {
         "#,
     )
     .modules(&["include", "rewrite"]);
-    let pages = ["/pretty/path", "/below/pretty", "/file"].map(|path| Page::new(path, SSI_TOKENS));
-    stress(mpm, fill, &config, &pages);
+    stress(mpm, fill, &config, &[Page::new("/pretty/path", SSI_TOKENS), Page::new("/below/pretty", SSI_TOKENS)]);
+}
+
+/// A rule that puts what a client asked for below its own directory names URL paths, and no files: a client that knows the
+/// docroot's path gets nothing by it that the rule does not give.
+fn rewrite_of_what_a_client_names(mpm: Mpm) {
+    let site = Site::with_releases(1, |release| {
+        release.write("public/private/page.html", "private");
+        release.write("public/open/page.html", "open");
+        release.write(
+            "public/.htaccess",
+            "RewriteEngine On\nRewriteRule ^at/(?!private/)(.*)$ $1 [END]\n\
+             RewriteRule ^file$ %{DOCUMENT_ROOT}/open/page.html [END]\n",
+        );
+    });
+    let docroot = site.root().join("current/public");
+    let docroot = docroot.to_str().expect("a path in ASCII");
+    for switch in ["Off", "On"] {
+        let config = Config::new(&format!(
+            "DocumentRoot \"${{ROOT}}/current/public\"\nRealdoc {switch}\n\
+             <Directory \"${{ROOT}}\">\nAllowOverride All\n</Directory>\n"
+        ))
+        .modules(&["rewrite"]);
+        let httpd = Httpd::start(&site, mpm, &config);
+        let get = |path: &str| ask(httpd.port(), "GET", "localhost", path).status();
+        let expected = [("/file", 200), ("/at/open/page.html", 200), ("/at/private/page.html", 404)];
+        assert_eq!(expected.map(|(path, _)| (path, get(path))), expected, "Realdoc {switch}");
+        for page in ["/private/page.html", "//private/page.html", "/%70rivate/page.html"] {
+            assert_eq!(get(&format!("/at{docroot}{page}")), 404, "Realdoc {switch}: {page}");
+        }
+    }
 }
 
 fn rewrite_condition(mpm: Mpm) {
@@ -158,6 +180,7 @@ fn action_handlers(mpm: Mpm) {
 on_each_mpm!(directory_index, index_pages);
 on_each_mpm!(error_document, error_page);
 on_each_mpm!(htaccess_rewrite, rewrite_in_htaccess);
+on_each_mpm!(client_names, rewrite_of_what_a_client_names, prefork, event);
 on_each_mpm!(rewrite_cond, rewrite_condition);
 on_each_mpm!(fallback_resource, fallback);
 on_each_mpm!(action, action_handlers);
