@@ -97,6 +97,8 @@ struct Trouble {
     serving: Option<Serving>,
     /// Whether the present failure was reported, so that its end must be.
     reported: bool,
+    /// Whether it was before it was reported last: then its end must be, also if nobody was told that time.
+    was_reported: bool,
     /// How many walks failed.
     failures: u64,
     /// Causes reported lately, and when.
@@ -308,7 +310,7 @@ impl Docroot {
             && let Some(trouble) = &mut known.trouble
         {
             trouble.causes.retain(|(cause, _)| cause != failure);
-            trouble.reported &= !trouble.causes.is_empty();
+            trouble.reported &= trouble.was_reported;
         }
     }
 
@@ -412,7 +414,9 @@ impl Docroot {
         trouble.serving = Some(serving.clone());
         trouble.failures += 1;
         let report = trouble.is_worth_reporting(&failure, now);
-        trouble.reported |= report;
+        if report {
+            trouble.was_reported = std::mem::replace(&mut trouble.reported, true);
+        }
         self.publish(&known, now);
         let answer = serving.answer.clone();
         serving.with(Some(News::Failed { failure, serving: answer, report }))

@@ -312,6 +312,29 @@ fn a_failure_that_nobody_was_told_of_is_reported_by_the_next_walk() {
 }
 
 #[test]
+fn the_end_of_a_failure_is_told_if_only_its_reminder_was_not() {
+    let (files, docroot) = (Fake::new(), docroot());
+    let look = |time| docroot.look(&files, at(time), Duration::ZERO);
+    let take_back = |look: &Look| match look.news.as_deref() {
+        Some(News::Failed { failure, report: true, .. }) => docroot.has_not_told(failure),
+        news => panic!("{news:?}"),
+    };
+    let recovers = |look: Look| matches!(look.news.as_deref(), Some(News::Resolved { recovered: true, .. }));
+    files.unlink("/srv/current");
+    assert!(is_reported(&look(0)));
+    for time in 10_000..10_003 {
+        take_back(&look(time));
+    }
+    files.flip("releases/1");
+    assert!(recovers(look(10_003)), "it was told at first");
+    // Another cause, which nobody was told of.
+    files.flip("releases/absent");
+    take_back(&look(10_004));
+    files.flip("releases/1");
+    assert!(!recovers(look(10_005)), "the cause before has ended");
+}
+
+#[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn a_link_that_comes_and_goes_does_not_flood_the_log() {
     let (files, docroot) = (Fake::new(), docroot());
