@@ -69,6 +69,8 @@ pub struct Tree<'r> {
 struct Untold<'r> {
     site: &'r Site<'r>,
     news: Box<News>,
+    /// When the look began that found it.
+    looked: Moment,
     is_told: Cell<bool>,
 }
 
@@ -90,7 +92,7 @@ impl Drop for Untold<'_> {
         if let News::Failed { failure, report: true, .. } = &*self.news
             && !self.is_told.get()
         {
-            self.site.docroot().has_not_told(failure);
+            self.site.docroot().has_not_told(failure, self.looked);
         }
     }
 }
@@ -237,7 +239,7 @@ fn start<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) -> Option<Ho
 /// pool.
 fn look<'r>(request: Request<'r>, root: Request<'r>, site: &'r Site<'r>, now: Moment) -> Hold<'r> {
     let Look { answer, id, news } = site.docroot().look(&Os, now, site.every());
-    let failure = news.and_then(|news| tell_or_own(request, root, site, news));
+    let failure = news.and_then(|news| tell_or_own(request, root, site, news, now));
     if failure.is_none()
         && let Some(resolution) = id.and_then(|id| site.docroot().kept(id))
     {
@@ -269,9 +271,10 @@ fn tell_or_own<'r>(
     root: Request<'r>,
     site: &'r Site<'r>,
     news: Box<News>,
+    now: Moment,
 ) -> Option<&'r Untold<'r>> {
     if matches!(*news, News::Failed { .. }) {
-        return Some(root.own(Untold { site, news, is_told: Cell::default() }));
+        return Some(root.own(Untold { site, news, looked: now, is_told: Cell::default() }));
     }
     report(request.server(), site.docroot(), &news);
     None

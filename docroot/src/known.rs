@@ -300,17 +300,21 @@ impl Docroot {
         self.walk(system, now)
     }
 
-    /// Takes back that a failure is reported, where whoever looked had no use for the docroot and told nobody: the next
-    /// walk that fails reports it. It gives up if it does not get the lock: a process that ends may interrupt itself
-    /// while it holds it, and come by here.
-    pub fn has_not_told(&self, failure: &Failure) {
+    /// Takes back that a failure is reported, where whoever looked at `now` had no use for the docroot and told nobody, and
+    /// nobody else was to tell since: the next walk that fails reports it. It gives up if it does not get the lock: a
+    /// process that ends may interrupt itself while it holds it, and come by here.
+    pub fn has_not_told(&self, failure: &Failure, now: Moment) {
         /// Nobody holds it for so long.
         const PATIENCE: Duration = Duration::from_millis(10);
         if let Some(mut known) = self.known.try_write_for(PATIENCE)
             && let Some(trouble) = &mut known.trouble
         {
-            trouble.causes.retain(|(cause, _)| cause != failure);
-            trouble.reported &= trouble.was_reported;
+            let known_causes = trouble.causes.len();
+            trouble.causes.retain(|(cause, reported)| cause != failure || *reported != now);
+            // What was left to somebody else since is told, or is theirs to take back.
+            if trouble.causes.len() < known_causes && trouble.causes.iter().all(|(_, reported)| *reported < now) {
+                trouble.reported &= trouble.was_reported;
+            }
         }
     }
 

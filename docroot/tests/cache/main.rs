@@ -292,19 +292,19 @@ fn each_cause_is_reported_once_and_again_after_ten_seconds() {
 fn a_failure_that_nobody_was_told_of_is_reported_by_the_next_walk() {
     let (files, docroot) = (Fake::new(), docroot());
     let look = |time| docroot.look(&files, at(time), Duration::ZERO);
-    let take_back = |look: &Look| match look.news.as_deref() {
-        Some(News::Failed { failure, report: true, .. }) => docroot.has_not_told(failure),
+    let look_and_take_back = |time| match look(time).news.as_deref() {
+        Some(News::Failed { failure, report: true, .. }) => docroot.has_not_told(failure, at(time)),
         news => panic!("{news:?}"),
     };
     let recovers = |look: Look| matches!(look.news.as_deref(), Some(News::Resolved { recovered: true, .. }));
     files.unlink("/srv/current");
     for time in 0..3 {
-        take_back(&look(time));
+        look_and_take_back(time);
     }
     files.flip("releases/1");
     assert!(!recovers(look(3)), "of what nobody was told of");
     files.unlink("/srv/current");
-    take_back(&look(4));
+    look_and_take_back(4);
     assert!(is_reported(&look(5)));
     assert!(!is_reported(&look(6)), "it is told now");
     files.flip("releases/1");
@@ -315,23 +315,54 @@ fn a_failure_that_nobody_was_told_of_is_reported_by_the_next_walk() {
 fn the_end_of_a_failure_is_told_if_only_its_reminder_was_not() {
     let (files, docroot) = (Fake::new(), docroot());
     let look = |time| docroot.look(&files, at(time), Duration::ZERO);
-    let take_back = |look: &Look| match look.news.as_deref() {
-        Some(News::Failed { failure, report: true, .. }) => docroot.has_not_told(failure),
+    let look_and_take_back = |time| match look(time).news.as_deref() {
+        Some(News::Failed { failure, report: true, .. }) => docroot.has_not_told(failure, at(time)),
         news => panic!("{news:?}"),
     };
     let recovers = |look: Look| matches!(look.news.as_deref(), Some(News::Resolved { recovered: true, .. }));
     files.unlink("/srv/current");
     assert!(is_reported(&look(0)));
     for time in 10_000..10_003 {
-        take_back(&look(time));
+        look_and_take_back(time);
     }
     files.flip("releases/1");
     assert!(recovers(look(10_003)), "it was told at first");
     // Another cause, which nobody was told of.
     files.flip("releases/absent");
-    take_back(&look(10_004));
+    look_and_take_back(10_004);
     files.flip("releases/1");
     assert!(!recovers(look(10_005)), "the cause before has ended");
+}
+
+#[test]
+fn who_told_nobody_takes_back_only_what_was_left_to_them() {
+    let (files, docroot) = (Fake::new(), docroot());
+    let look = |time| docroot.look(&files, at(time), Duration::ZERO);
+    files.unlink("/srv/current");
+    let first = look(0);
+    assert!(is_reported(&first) && is_reported(&look(10_000)), "the reminder is due");
+    let Some(News::Failed { failure, .. }) = first.news.as_deref() else { unreachable!("it was reported") };
+    // A long request, which ends now.
+    docroot.has_not_told(failure, at(0));
+    assert!(!is_reported(&look(10_001)), "another one has told");
+}
+
+#[test]
+fn who_told_nobody_leaves_the_end_of_another_failure_to_be_told() {
+    let (files, docroot) = (Fake::new(), docroot());
+    let look = |time| docroot.look(&files, at(time), Duration::ZERO);
+    let recovers = |look: Look| matches!(look.news.as_deref(), Some(News::Resolved { recovered: true, .. }));
+    files.unlink("/srv/current");
+    let first = look(0);
+    files.flip("releases/1");
+    look(1);
+    files.flip("releases/absent");
+    assert!(is_reported(&look(2)));
+    let Some(News::Failed { failure, .. }) = first.news.as_deref() else { panic!("it failed") };
+    // A long request, which ends now.
+    docroot.has_not_told(failure, at(0));
+    files.flip("releases/1");
+    assert!(recovers(look(3)), "another failure was told");
 }
 
 #[test]
