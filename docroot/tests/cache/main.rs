@@ -288,50 +288,52 @@ fn each_cause_is_reported_once_and_again_after_ten_seconds() {
     assert_eq!(reports(&files, 20_000, 29_000), 1, "another cause");
 }
 
+/// A look that finds a failure which is to be reported, by somebody who tells nobody.
+fn look_and_take_back(files: &Fake, docroot: &Docroot, time: u64) {
+    match docroot.look(files, at(time), Duration::ZERO).news.as_deref() {
+        Some(News::Failed { failure, report: true, .. }) => docroot.has_not_told(failure, at(time)),
+        news => panic!("{news:?}"),
+    }
+}
+
+fn recovers(look: &Look) -> bool {
+    matches!(look.news.as_deref(), Some(News::Resolved { recovered: true, .. }))
+}
+
 #[test]
 fn a_failure_that_nobody_was_told_of_is_reported_by_the_next_walk() {
     let (files, docroot) = (Fake::new(), docroot());
     let look = |time| docroot.look(&files, at(time), Duration::ZERO);
-    let look_and_take_back = |time| match look(time).news.as_deref() {
-        Some(News::Failed { failure, report: true, .. }) => docroot.has_not_told(failure, at(time)),
-        news => panic!("{news:?}"),
-    };
-    let recovers = |look: Look| matches!(look.news.as_deref(), Some(News::Resolved { recovered: true, .. }));
     files.unlink("/srv/current");
     for time in 0..3 {
-        look_and_take_back(time);
+        look_and_take_back(&files, &docroot, time);
     }
     files.flip("releases/1");
-    assert!(!recovers(look(3)), "of what nobody was told of");
+    assert!(!recovers(&look(3)), "of what nobody was told of");
     files.unlink("/srv/current");
-    look_and_take_back(4);
+    look_and_take_back(&files, &docroot, 4);
     assert!(is_reported(&look(5)));
     assert!(!is_reported(&look(6)), "it is told now");
     files.flip("releases/1");
-    assert!(recovers(look(7)));
+    assert!(recovers(&look(7)));
 }
 
 #[test]
 fn the_end_of_a_failure_is_told_if_only_its_reminder_was_not() {
     let (files, docroot) = (Fake::new(), docroot());
     let look = |time| docroot.look(&files, at(time), Duration::ZERO);
-    let look_and_take_back = |time| match look(time).news.as_deref() {
-        Some(News::Failed { failure, report: true, .. }) => docroot.has_not_told(failure, at(time)),
-        news => panic!("{news:?}"),
-    };
-    let recovers = |look: Look| matches!(look.news.as_deref(), Some(News::Resolved { recovered: true, .. }));
     files.unlink("/srv/current");
     assert!(is_reported(&look(0)));
     for time in 10_000..10_003 {
-        look_and_take_back(time);
+        look_and_take_back(&files, &docroot, time);
     }
     files.flip("releases/1");
-    assert!(recovers(look(10_003)), "it was told at first");
+    assert!(recovers(&look(10_003)), "it was told at first");
     // Another cause, which nobody was told of.
     files.flip("releases/absent");
-    look_and_take_back(10_004);
+    look_and_take_back(&files, &docroot, 10_004);
     files.flip("releases/1");
-    assert!(!recovers(look(10_005)), "the cause before has ended");
+    assert!(!recovers(&look(10_005)), "the cause before has ended");
 }
 
 #[test]
@@ -351,7 +353,6 @@ fn who_told_nobody_takes_back_only_what_was_left_to_them() {
 fn who_told_nobody_leaves_the_end_of_another_failure_to_be_told() {
     let (files, docroot) = (Fake::new(), docroot());
     let look = |time| docroot.look(&files, at(time), Duration::ZERO);
-    let recovers = |look: Look| matches!(look.news.as_deref(), Some(News::Resolved { recovered: true, .. }));
     files.unlink("/srv/current");
     let first = look(0);
     files.flip("releases/1");
@@ -362,7 +363,7 @@ fn who_told_nobody_leaves_the_end_of_another_failure_to_be_told() {
     // A long request, which ends now.
     docroot.has_not_told(failure, at(0));
     files.flip("releases/1");
-    assert!(recovers(look(3)), "another failure was told");
+    assert!(recovers(&look(3)), "another failure was told");
 }
 
 #[test]
