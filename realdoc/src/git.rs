@@ -17,9 +17,9 @@ use indicatif::ProgressBar;
 
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
-use crate::interrupt::Interrupt;
+use crate::os::interrupt::Interrupt;
 use crate::report::Report;
-use crate::store::Store;
+use crate::state::releases::Store;
 
 mod call;
 mod unpack;

@@ -19,27 +19,13 @@
 
 #![forbid(unsafe_code)]
 
-pub mod activate;
 pub mod cli;
+pub mod commands;
 pub mod config;
-pub mod durable;
 pub mod error;
-pub mod fault;
+pub mod fs;
 pub mod git;
-pub mod history;
-pub mod init;
-pub mod instances;
-pub mod interrupt;
-pub mod journal;
-pub mod link;
-pub mod lock;
-pub mod process;
-pub mod prune;
+pub mod os;
 pub mod report;
-pub mod rollback;
 pub mod session;
-pub mod shared;
-pub mod stage;
-pub mod status;
-pub mod store;
-pub mod tree;
+pub mod state;

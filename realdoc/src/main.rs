@@ -9,14 +9,15 @@ use std::{env, fs, io};
 use clap::{CommandFactory, Parser};
 
 use realdoc::cli::{Change, Cli, Command, Fetch, Selection};
+use realdoc::commands::init::{self, Answers};
+use realdoc::commands::prune::{self, Rules};
+use realdoc::commands::{activate, rollback, stage, status};
 use realdoc::config::{self, Config};
 use realdoc::error::{Context, Error, Result};
-use realdoc::init::{self, Answers};
-use realdoc::interrupt::Interrupt;
-use realdoc::prune::{self, Rules};
+use realdoc::os::interrupt::Interrupt;
+use realdoc::os::process;
 use realdoc::report::Report;
 use realdoc::session::Session;
-use realdoc::{activate, process, rollback, stage, status};
 
 fn main() -> ExitCode {
     if let Some(error) = process::become_supervised(env::args_os()) {

@@ -7,19 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::activate;
+use crate::commands::activate;
 use crate::config::Config;
 use crate::error::Result;
-use crate::history::{Entry, Flip, History, What};
-use crate::instances::Instances;
-use crate::interrupt::Interrupt;
-use crate::journal::Journal;
-use crate::link;
-use crate::lock::Lock;
-use crate::process;
+use crate::fs::tree;
+use crate::os::interrupt::Interrupt;
+use crate::os::process;
 use crate::report::Report;
-use crate::store::Store;
-use crate::tree;
+use crate::state::history::{Entry, Flip, History, What};
+use crate::state::instances::Instances;
+use crate::state::journal::Journal;
+use crate::state::link;
+use crate::state::lock::Lock;
+use crate::state::releases::Store;
 
 /// A command at work. With the lock, unless it only says what it would do.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::{Context, Error, Result};
-use crate::interrupt::Interrupt;
-use crate::process::{self, REPOSITORY_VARIABLES};
+use crate::os::interrupt::Interrupt;
+use crate::os::process::{self, REPOSITORY_VARIABLES};
 use crate::report::Report;
 
 /// What every call needs.

@@ -9,7 +9,7 @@ use std::path::{Component, Path};
 use indicatif::ProgressBar;
 
 use crate::error::{Context, Error, Result};
-use crate::interrupt::Interrupt;
+use crate::os::interrupt::Interrupt;
 
 /// Writes what is in the archive into the directory `into`.
 ///

@@ -17,15 +17,15 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::durable;
 use crate::error::{Error, Result};
-use crate::fault::pause;
-use crate::history::{Entry, Flip, What};
-use crate::instances::Instance;
-use crate::journal::{Change, Journal};
-use crate::link::{self, Place, Target};
+use crate::fs::durable;
+use crate::os::failpoint::pause;
 use crate::report::{Event, Outcome};
 use crate::session::Session;
+use crate::state::history::{Entry, Flip, What};
+use crate::state::instances::Instance;
+use crate::state::journal::{Change, Journal};
+use crate::state::link::{self, Place, Target};
 
 /// Whether links go forward or back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

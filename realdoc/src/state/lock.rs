@@ -18,8 +18,8 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
-use crate::interrupt::Interrupt;
-use crate::store::Store;
+use crate::os::interrupt::Interrupt;
+use crate::state::releases::Store;
 
 /// How often a lock that somebody else holds is tried again.
 const PACE: Duration = Duration::from_millis(50);

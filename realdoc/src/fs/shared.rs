@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::config::{Config, SharedPath};
 use crate::error::{Context, Error, Result};
-use crate::tree;
+use crate::fs::tree;
 
 /// Replaces each shared path in `release` by a link to it in the shared directory.
 ///

@@ -11,17 +11,17 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::durable;
+use crate::commands::rollback;
+use crate::commands::stage;
 use crate::error::{Error, Result};
-use crate::fault::pause;
-use crate::instances::{Instance, Instances};
-use crate::link::{self, Place, Target};
+use crate::fs::durable;
+use crate::fs::tree;
+use crate::os::failpoint::pause;
 use crate::report::{Event, age};
-use crate::rollback;
 use crate::session::Session;
-use crate::stage;
-use crate::store::{Release, TRASH_PREFIX};
-use crate::tree;
+use crate::state::instances::{Instance, Instances};
+use crate::state::link::{self, Place, Target};
+use crate::state::releases::{Release, TRASH_PREFIX};
 
 /// What a prune goes by.
 #[derive(Clone, Copy, Debug)]

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::durable;
 use crate::error::{Context, Error, Result};
-use crate::history::Entry;
-use crate::store::Store;
+use crate::fs::durable;
+use crate::state::history::Entry;
+use crate::state::releases::Store;
 
 /// An activation.
 #[derive(Clone, Debug, Deserialize, Serialize)]

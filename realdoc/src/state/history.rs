@@ -14,10 +14,10 @@ use std::process;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::durable;
 use crate::error::{Context, Error, Result};
-use crate::lock::user;
-use crate::store::Store;
+use crate::fs::durable;
+use crate::state::lock::user;
+use crate::state::releases::Store;
 
 /// Everything that happened in a releases directory.
 #[derive(Clone, Debug, Default)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::error::{Context, Result};
-use crate::store::Store;
+use crate::state::releases::Store;
 
 /// What is at a link path.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 //! Owns: the pause. Must not: exist in a release build; without debug assertions and the feature `fault-injection` the
 //! only function here is empty.
 
-use crate::interrupt::Interrupt;
+use crate::os::interrupt::Interrupt;
 
 /// Stops here if `REALDOC_PAUSE_AT` names this step.
 ///

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::durable;
 use crate::error::{Context, Error, Result};
+use crate::fs::durable;
 
 /// What the name of a release that is being staged begins with.
 pub const STAGING_PREFIX: &str = ".realdoc-staging-";

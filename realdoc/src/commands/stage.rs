@@ -15,15 +15,15 @@ use jiff::Timestamp;
 use rustix::fs::{RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use crate::durable;
 use crate::error::{Context, Error, Result};
-use crate::fault::pause;
+use crate::fs::durable;
+use crate::fs::shared;
+use crate::fs::tree;
 use crate::git::{Commit, Repository};
+use crate::os::failpoint::pause;
 use crate::report::Event;
 use crate::session::Session;
-use crate::shared;
-use crate::store::{Record, Release, STAGING_PREFIX};
-use crate::tree;
+use crate::state::releases::{Record, Release, STAGING_PREFIX};
 
 /// Stages the commit that `reference` stands for, unless it is staged. Returns the name of the release.
 ///

@@ -3,12 +3,12 @@
 //! Owns: which target an instance goes back to. Must not: flip (`activate` does), or go by names and times; only the
 //! history knows what an instance ran before.
 
-use crate::activate::{self, Direction, Move};
+use crate::commands::activate::{self, Direction, Move};
 use crate::error::{Error, Result};
-use crate::history::{Entry, History, What};
-use crate::link;
 use crate::session::Session;
-use crate::store::Store;
+use crate::state::history::{Entry, History, What};
+use crate::state::link;
+use crate::state::releases::Store;
 
 /// Flips the instances that are named back, each to what it ran before, or all to one release that they ran.
 ///

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Config, InstanceName, LinkPattern, Step};
 use crate::error::{Context, Error, Result};
-use crate::link::{self, Place, Target};
-use crate::store::Store;
+use crate::state::link::{self, Place, Target};
+use crate::state::releases::Store;
 
 /// A link that the tool moves.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::Change;
 use crate::config::Config;
-use crate::durable;
 use crate::error::{Context, Error, Result};
-use crate::interrupt::Interrupt;
-use crate::link::{self, Place, Target};
+use crate::fs::durable;
+use crate::os::interrupt::Interrupt;
 use crate::report::Report;
 use crate::session::Session;
+use crate::state::link::{self, Place, Target};
 
 /// What the new configuration is to say.
 #[derive(Clone, Debug, Default)]

@@ -16,7 +16,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use crate::error::{Context, Result};
-use crate::interrupt::Interrupt;
+use crate::os::interrupt::Interrupt;
 
 /// The first argument that makes this binary become another program.
 pub const SUPERVISED: &str = "__supervised";

@@ -10,16 +10,16 @@ use indicatif::HumanBytes;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::commands::rollback;
 use crate::error::Result;
-use crate::history::History;
-use crate::instances::Instances;
-use crate::journal::Journal;
-use crate::link::{self, Place, Target};
-use crate::lock::{self, Holder};
+use crate::fs::tree;
 use crate::report::{age, time};
-use crate::rollback;
 use crate::session::Session;
-use crate::tree;
+use crate::state::history::History;
+use crate::state::instances::Instances;
+use crate::state::journal::Journal;
+use crate::state::link::{self, Place, Target};
+use crate::state::lock::{self, Holder};
 
 /// The state of a releases directory.
 #[derive(Debug, Serialize)]

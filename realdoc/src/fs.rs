@@ -1,0 +1,5 @@
+//! Files and directory trees.
+
+pub mod durable;
+pub mod shared;
+pub mod tree;

@@ -1,0 +1,5 @@
+//! Processes and signals.
+
+pub mod failpoint;
+pub mod interrupt;
+pub mod process;
