@@ -247,8 +247,10 @@ bench: ready-bench build ## Measure what a request costs, beside httpd alone and
 	@$(if $(filter cache,$(BENCH)),,$(CARGO) run $(CARGOFLAGS) -p realdoc-tests --bin bench -- $(BENCH))
 	$(if $(filter-out cache,$(BENCH)),,$(CARGO) bench $(CARGOFLAGS) -p docroot --bench cache)
 
-check: ready-check ## Check format, lints and documentation
+check: ready-check ## Check format, imports, lints and documentation
 	@$(CARGO) fmt --all --check
+	packaging/check-imports --test
+	packaging/check-imports
 	$(CARGO) clippy --workspace --all-targets $(CARGOFLAGS) -- -D warnings
 	$(CARGO) clippy -p mod_realdoc --all-targets --features fault-injection $(CARGOFLAGS) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items $(CARGOFLAGS)
