@@ -1,7 +1,10 @@
 //! One file a command.
 
 pub mod activate;
+pub mod deploy;
 pub mod init;
+pub mod manual;
+pub mod mark_bad;
 pub mod prune;
 pub mod rollback;
 pub mod stage;

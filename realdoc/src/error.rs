@@ -6,8 +6,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use crate::state::lock::Holder;
-
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -31,8 +29,8 @@ pub enum Error {
     Busy {
         /// The releases directory.
         directory: PathBuf,
-        /// Who holds the lock.
-        holder: Holder,
+        /// Who holds the lock, in words.
+        holder: String,
     },
 
     /// The check command said no; nothing was flipped.

@@ -19,6 +19,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod activation;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -27,5 +28,5 @@ pub mod fs;
 pub mod git;
 pub mod os;
 pub mod report;
-pub mod session;
 pub mod state;
+pub mod tool;

@@ -8,14 +8,17 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::activation;
 use crate::cli::Change;
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::fs::durable;
 use crate::os::interrupt::Interrupt;
 use crate::report::Report;
-use crate::session::Session;
+use crate::state::State;
 use crate::state::link::{self, Place, Target};
+use crate::state::releases::Store;
+use crate::tool::Tool;
 
 /// What the new configuration is to say.
 #[derive(Clone, Debug, Default)]
@@ -69,57 +72,58 @@ pub fn init(path: &Path, answers: &Answers, report: Report, interrupt: Interrupt
     if dry_run && !config.releases.directory.as_path().exists() {
         return Ok(());
     }
-    let mut session = Session::begin(config, report, interrupt, dry_run, wait)?;
-    let obstacles = adopt(&mut session)?;
-    explain(&session, &path, obstacles);
+    let tool = Tool { config, report, interrupt };
+    let (mut state, _) = activation::begin(&tool, dry_run, wait)?;
+    let obstacles = adopt(&tool, &mut state)?;
+    explain(&tool, &path, obstacles);
     Ok(())
 }
 
 /// Records where the links lead, and says what stands in the way. Returns whether something does.
-fn adopt(session: &mut Session) -> Result<bool> {
-    let instances = session.instances()?;
+fn adopt(tool: &Tool, state: &mut State) -> Result<bool> {
+    let instances = state.instances(&tool.config, &tool.report)?;
     let mut obstacles = false;
     for instance in &instances.list {
         let (name, link) = (&instance.name, instance.link.display());
-        let place = link::look(&session.store, &instance.link)?;
+        let place = link::look(&state.store, &instance.link)?;
         if !instance.link.parent().is_some_and(Path::is_dir) {
             obstacles = true;
-            session.report.warn(format!("the directory of {link} ({name}) does not exist; create it"));
+            tool.report.warn(format!("the directory of {link} ({name}) does not exist; create it"));
         }
         match place {
-            Place::Empty => session.report.note(format!("{name}: {link} is made by the first activation")),
+            Place::Empty => tool.report.note(format!("{name}: {link} is made by the first activation")),
             Place::Taken(what) => {
                 obstacles = true;
-                session.report.warn(how_to_move(session, name, &instance.link, what));
+                tool.report.warn(how_to_move(&tool.config, &state.store, name, &instance.link, what));
             }
             Place::Link(found) => match found.target {
                 Target::Release { name: release, .. } => {
-                    session.report.note(format!("{name}: {link} leads to {release}, and is adopted"));
+                    tool.report.note(format!("{name}: {link} leads to {release}, and is adopted"));
                 }
-                Target::Elsewhere(path) => session.report.note(format!(
+                Target::Elsewhere(path) => tool.report.note(format!(
                     "{name}: {link} leads to {}, and is adopted; it stays until the first activation, and the first \
                      rollback goes back there",
                     path.display()
                 )),
                 Target::Gone { name: release } => {
-                    let lost = link::lost(&session.store, &release);
-                    session.report.warn(format!("{name}: {link} leads to {release}: {lost}"));
+                    let lost = link::lost(&state.store, &release);
+                    tool.report.warn(format!("{name}: {link} leads to {release}: {lost}"));
                 }
                 Target::Nowhere(reason) => {
-                    session.report.warn(format!("{name}: {link} leads nowhere: {reason}"));
+                    tool.report.warn(format!("{name}: {link} leads nowhere: {reason}"));
                 }
             },
         }
     }
     for ignored in instances.ignored {
-        session.report.note(format!("no instance: {} {}", ignored.path.display(), ignored.reason));
+        tool.report.note(format!("no instance: {} {}", ignored.path.display(), ignored.reason));
     }
     Ok(obstacles)
 }
 
-fn how_to_move(session: &Session, name: &str, link: &Path, what: &str) -> String {
-    let subdirectory = session.config.releases.subdirectory.as_path();
-    let tree = session.store.target_of(&format!("before-realdoc-{}", name.replace('/', "-")), subdirectory);
+fn how_to_move(config: &Config, store: &Store, name: &str, link: &Path, what: &str) -> String {
+    let subdirectory = config.releases.subdirectory.as_path();
+    let tree = store.target_of(&format!("before-realdoc-{}", name.replace('/', "-")), subdirectory);
     let (link, tree) = (quote(link), quote(&tree));
     let mut text = format!("{link} ({name}) is {what}, no link. It is never replaced. To make a release of it:\n");
     if !subdirectory.as_os_str().is_empty() {
@@ -140,17 +144,17 @@ fn quote(path: &Path) -> String {
     if text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-fn explain(session: &Session, path: &Path, obstacles: bool) {
-    let next = if session.config.git.source == EXAMPLE_SOURCE {
+fn explain(tool: &Tool, path: &Path, obstacles: bool) {
+    let next = if tool.config.git.source == EXAMPLE_SOURCE {
         format!("next: put your repository into {} ([git] source), then `realdoc init` again", path.display())
-    } else if session.config.instances.is_empty() {
+    } else if tool.config.instances.is_empty() {
         format!("next: name your links in {} ([instances]), then `realdoc init` again", path.display())
     } else if obstacles {
         "next: see the warnings, then `realdoc init` again".to_owned()
     } else {
         "next: `realdoc deploy TAG --all`, or first `realdoc stage TAG` and look at the release".to_owned()
     };
-    session.report.note(next);
+    tool.report.note(next);
 }
 
 /// The commented configuration.

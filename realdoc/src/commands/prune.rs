@@ -11,17 +11,17 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::commands::rollback;
-use crate::commands::stage;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::fs::durable;
 use crate::fs::tree;
 use crate::os::failpoint::pause;
 use crate::report::{Event, age};
-use crate::session::Session;
+use crate::state::State;
 use crate::state::instances::{Instance, Instances};
 use crate::state::link::{self, Place, Target};
-use crate::state::releases::{Release, TRASH_PREFIX};
+use crate::state::releases::{Release, Store, TRASH_PREFIX};
+use crate::tool::Tool;
 
 /// What a prune goes by.
 #[derive(Clone, Copy, Debug)]
@@ -39,18 +39,18 @@ pub struct Rules {
 /// # Errors
 /// A link or a release that cannot be looked at; then nothing is removed. A release that cannot be removed; then the
 /// others are.
-pub fn prune(session: &mut Session, rules: Rules) -> Result<()> {
-    let instances = session.instances()?;
-    let links = links(session, instances);
-    let Choice { go, stay } = choose(session, &links, rules)?;
+pub fn prune(tool: &Tool, state: &mut State, rules: Rules) -> Result<()> {
+    let instances = state.instances(&tool.config, &tool.report)?;
+    let links = links(state, instances);
+    let Choice { go, stay } = choose(tool, state, &links, rules)?;
     for (release, reason) in stay.into_iter().filter(|_| rules.explain) {
-        session.report.say(&Event::Kept { release: &release.name, reason });
+        tool.report.say(&Event::Kept { release: &release.name, reason });
     }
     let mut failure = None;
     for release in go {
-        session.interrupt.check()?;
-        if let Err(error) = remove(session, &release, &links) {
-            session.report.warn(error.to_string());
+        tool.interrupt.check()?;
+        if let Err(error) = remove(tool, state, &release, &links) {
+            tool.report.warn(error.to_string());
             failure = Some(error);
         }
     }
@@ -75,12 +75,12 @@ struct Watched {
 
 /// Every link that is known: the instances; what the patterns of the groups match besides; and what was an instance
 /// once. A link does not lead elsewhere because a line of the configuration was removed.
-fn links(session: &Session, instances: Instances) -> Vec<Watched> {
+fn links(state: &State, instances: Instances) -> Vec<Watched> {
     let instance = |Instance { name, link, .. }| Watched { name, link, is_instance: true };
     let other = |link: &Path| Watched { name: link.display().to_string(), link: link.to_owned(), is_instance: false };
     let mut links: Vec<Watched> = instances.list.into_iter().map(instance).collect();
     links.extend(instances.ignored.iter().map(|ignored| other(&ignored.path)));
-    for link in session.history.links() {
+    for link in state.history.links() {
         if !links.iter().any(|watched| watched.link == link) {
             links.push(other(link));
         }
@@ -89,12 +89,12 @@ fn links(session: &Session, instances: Instances) -> Vec<Watched> {
 }
 
 /// The releases that the link needs to lead where it leads.
-fn needed_now(session: &Session, watched: &Watched) -> Result<BTreeSet<String>> {
+fn needed_now(state: &State, watched: &Watched) -> Result<BTreeSet<String>> {
     let Watched { link, is_instance, .. } = watched;
-    if let Some(target) = session.supposed.get(link) {
-        return Ok(BTreeSet::from([target.clone()]));
+    if let Some(target) = state.supposed(link) {
+        return Ok(BTreeSet::from([target.to_owned()]));
     }
-    let place = match link::look(&session.store, link) {
+    let place = match link::look(&state.store, link) {
         Err(error) if *is_instance => return Err(error),
         // Nobody would ever put right what stands in the way of a link that the configuration does not name.
         place => place.ok(),
@@ -102,7 +102,7 @@ fn needed_now(session: &Session, watched: &Watched) -> Result<BTreeSet<String>> 
     let is_lost = place.is_none() || !link.parent().is_some_and(Path::is_dir);
     if !is_instance && is_lost {
         // Not mounted at the moment, perhaps.
-        return Ok(session.history.recorded(link).map(|visit| visit.target).into_iter().collect());
+        return Ok(state.history.recorded(link).map(|visit| visit.target).into_iter().collect());
     }
     let id = place.as_ref().and_then(Place::id);
     let through = place.as_ref().and_then(Place::link).map(|link| link.through.clone()).unwrap_or_default();
@@ -110,47 +110,47 @@ fn needed_now(session: &Session, watched: &Watched) -> Result<BTreeSet<String>> 
 }
 
 /// What the directory holds besides a release: nothing that the configuration names is ever removed.
-fn holds(session: &Session, directory: &Path) -> Option<String> {
+fn holds(config: &Config, directory: &Path) -> Option<String> {
     let real = directory.canonicalize().ok()?;
     let holds = |path: &Path| path.canonicalize().is_ok_and(|path| path.starts_with(&real));
-    if holds(&session.config.shared_directory()) {
+    if holds(&config.shared_directory()) {
         return Some("the shared directory is in it".to_owned());
     }
-    let repository = session.config.git.source_path().is_some_and(|path| holds(&path));
+    let repository = config.git.source_path().is_some_and(|path| holds(&path));
     repository.then(|| "the repository is in it".to_owned())
 }
 
-fn choose(session: &Session, links: &[Watched], rules: Rules) -> Result<Choice> {
+fn choose(tool: &Tool, state: &State, links: &[Watched], rules: Rules) -> Result<Choice> {
     let mut live: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut needed: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for watched in links {
-        for release in needed_now(session, watched)? {
+        for release in needed_now(state, watched)? {
             live.entry(release).or_default().push(&watched.name);
         }
         if watched.is_instance {
-            let now = match session.supposed.get(&watched.link) {
-                None => link::look(&session.store, &watched.link)?.id(),
-                target => target.cloned(),
+            let now = match state.supposed(&watched.link) {
+                None => link::look(&state.store, &watched.link)?.id(),
+                target => target.map(str::to_owned),
             };
-            let (previous, _) = rollback::previous(session, &watched.link, now.as_deref());
+            let (previous, _) = state.previous(&watched.link, now.as_deref());
             if let Some(target) = previous {
                 needed.entry(target).or_default().push(&watched.name);
             }
         }
     }
     let now = Timestamp::now();
-    let rest = SignedDuration::try_from(session.config.releases.prune_after.0).unwrap_or(SignedDuration::MAX);
+    let rest = SignedDuration::try_from(tool.config.releases.prune_after.0).unwrap_or(SignedDuration::MAX);
     let is_recent = |time: Timestamp| now.duration_since(time) < rest;
     let Choice { mut go, mut stay } = Choice::default();
     let mut may_go = Vec::new();
-    for release in session.store.releases()? {
+    for release in state.store.releases()? {
         let name = &release.name;
-        let last_live = session.history.last_live(name);
+        let last_live = state.history.last_live(name);
         let reason = if let Some(users) = live.get(name) {
             format!("live on {}", users.join(", "))
         } else if let Some(users) = needed.get(name) {
             format!("a rollback of {} goes there", users.join(", "))
-        } else if let Some(what) = holds(session, &release.path) {
+        } else if let Some(what) = holds(&tool.config, &release.path) {
             what
         } else if release.record.is_none() && !rules.adopted {
             "not staged by realdoc; --adopted lets it go".to_owned()
@@ -167,10 +167,10 @@ fn choose(session: &Session, links: &[Watched], rules: Rules) -> Result<Choice> 
     // The youngest first; what is bad is of no use, however young.
     may_go.sort_by(|(a, _), (b, _)| b.cmp(a));
     // A release that a dry run only says it would stage.
-    let coming: BTreeSet<_> = session.supposed.values().filter(|name| !session.store.path_of(name).is_dir()).collect();
+    let coming: BTreeSet<_> = state.supposed_targets().filter(|name| !state.store.path_of(name).is_dir()).collect();
     let mut room = rules.keep.saturating_sub(stay.len() + coming.len());
     for (_, release) in may_go {
-        if room > 0 && session.history.is_bad(&release.name).is_none() {
+        if room > 0 && state.history.is_bad(&release.name).is_none() {
             room -= 1;
             stay.push((release, format!("one of the {} to keep", rules.keep)));
         } else {
@@ -180,40 +180,42 @@ fn choose(session: &Session, links: &[Watched], rules: Rules) -> Result<Choice> 
     Ok(Choice { go, stay })
 }
 
-fn remove(session: &Session, release: &Release, links: &[Watched]) -> Result<()> {
+fn remove(tool: &Tool, state: &State, release: &Release, links: &[Watched]) -> Result<()> {
     let Release { name, path, .. } = release;
-    let Session { store, interrupt, dry_run, .. } = session;
+    let store = &state.store;
+    let interrupt = &tool.interrupt;
+    let dry_run = state.is_dry_run();
     tree::refuse_mounts(path)?;
     let bytes = tree::measure(path)?.bytes;
     if !dry_run {
         let trash = store.directory().join(format!("{TRASH_PREFIX}{name}"));
-        let led: Vec<bool> = links.iter().map(|watched| leads(session, &watched.link)).collect();
-        stage::rename(path, &trash)?;
+        let led: Vec<bool> = links.iter().map(|watched| leads(&state.store, &watched.link)).collect();
+        durable::rename(path, &trash)?;
         pause("prune.moved", interrupt);
         for (watched, led) in links.iter().zip(led) {
             let place = link::look(store, &watched.link);
             let gone = Target::Gone { name: name.clone() };
             let misses_it = place.is_ok_and(|place| place.link().is_some_and(|link| link.target == gone));
-            if misses_it || (led && !leads(session, &watched.link)) {
-                stage::rename(&trash, path)?;
+            if misses_it || (led && !leads(&state.store, &watched.link)) {
+                durable::rename(&trash, path)?;
                 return Err(Error::Refused(format!("{name} is kept: {} has just come to need it", watched.name)));
             }
         }
         store.remove_record(name)?;
         durable::sync_directory(store.directory())?;
         pause("prune.forgotten", interrupt);
-        let spinner = session.report.spinner(format!("removing {name}"));
+        let spinner = tool.report.spinner(format!("removing {name}"));
         tree::remove(&trash)?;
         drop(spinner);
         pause("prune.removed", interrupt);
     }
-    session.report.say(&Event::Pruned { release: name, bytes, dry_run: *dry_run });
+    tool.report.say(&Event::Pruned { release: name, bytes, dry_run });
     Ok(())
 }
 
 /// Whether the link leads to anything that is there.
-fn leads(session: &Session, link: &Path) -> bool {
-    link::look(&session.store, link).is_ok_and(|place| {
+fn leads(store: &Store, link: &Path) -> bool {
+    link::look(store, link).is_ok_and(|place| {
         place.link().is_some_and(|link| matches!(link.target, Target::Release { .. } | Target::Elsewhere(_)))
     })
 }

@@ -7,13 +7,11 @@
 //! that makes it a release; the record of what it is, is on disk before that, too.
 
 use std::ffi::OsStr;
-use std::fs::{File, Permissions};
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rustix::fs::{RenameFlags, renameat_with};
-use rustix::io::Errno;
 
 use crate::error::{Context, Error, Result};
 use crate::fs::durable;
@@ -21,18 +19,20 @@ use crate::fs::shared;
 use crate::fs::tree;
 use crate::git::{Commit, Repository};
 use crate::os::failpoint::pause;
+use crate::os::process;
 use crate::report::Event;
-use crate::session::Session;
+use crate::state::State;
 use crate::state::releases::{Record, Release, STAGING_PREFIX};
+use crate::tool::Tool;
 
 /// Stages the commit that `reference` stands for, unless it is staged. Returns the name of the release.
 ///
 /// # Errors
 /// Whatever can go wrong; nothing of the release is then left.
-pub fn stage(session: &Session, reference: &str, fetch: bool) -> Result<String> {
-    let repository = Repository::open(&session.config, &session.store, &session.report, &session.interrupt)?;
-    let fetch = fetch && session.config.git.fetch;
-    let commit = if session.dry_run && fetch {
+pub fn stage(tool: &Tool, state: &State, reference: &str, fetch: bool) -> Result<String> {
+    let repository = Repository::open(&tool.config, &state.store, &tool.report, &tool.interrupt)?;
+    let fetch = fetch && tool.config.git.fetch;
+    let commit = if state.is_dry_run() && fetch {
         repository.resolve_remotely(reference)?
     } else {
         if fetch {
@@ -40,41 +40,41 @@ pub fn stage(session: &Session, reference: &str, fetch: bool) -> Result<String> 
         }
         repository.resolve(reference)?
     };
-    let releases = session.store.releases()?;
+    let releases = state.store.releases()?;
     let is_it = |record: &Option<Record>| record.as_ref().is_some_and(|record| record.commit == commit.id);
     if let Some(release) = releases.iter().find(|release| is_it(&release.record)) {
-        if commit.is_named && !session.dry_run {
-            remember(session, release, reference);
+        if commit.is_named && !state.is_dry_run() {
+            remember(tool, state, release, reference);
         }
-        say(session, &release.name, &commit.id, &release.path, true);
+        say(tool, state, &release.name, &commit.id, &release.path, true);
         return Ok(release.name.clone());
     }
     let name = name(reference, &commit);
-    let path = session.store.path_of(&name);
+    let path = state.store.path_of(&name);
     if path.symlink_metadata().is_ok() {
         return Err(Error::Refused(format!("{} is in the way and was not staged by realdoc", path.display())));
     }
-    if !session.dry_run {
-        make(session, &repository, reference, &commit, &name)?;
+    if !state.is_dry_run() {
+        make(tool, state, &repository, reference, &commit, &name)?;
     }
-    say(session, &name, &commit.id, &path, false);
+    say(tool, state, &name, &commit.id, &path, false);
     Ok(name)
 }
 
 /// From now on the release is known by this tag or branch, too.
-fn remember(session: &Session, release: &Release, reference: &str) {
+fn remember(tool: &Tool, state: &State, release: &Release, reference: &str) {
     if let Some(record) = release.record.as_ref().filter(|record| !record.is_of(reference)) {
         let mut record = record.clone();
         record.also.push(reference.to_owned());
         // It is there, and can be flipped to, all the same.
-        if let Err(error) = session.store.write_record(&release.name, &record) {
-            session.report.warn(format!("the release is not known as {reference}: {error}"));
+        if let Err(error) = state.store.write_record(&release.name, &record) {
+            tool.report.warn(format!("the release is not known as {reference}: {error}"));
         }
     }
 }
 
-fn say(session: &Session, release: &str, commit: &str, path: &Path, already: bool) {
-    session.report.say(&Event::Staged { release, commit, path, already, dry_run: session.dry_run });
+fn say(tool: &Tool, state: &State, release: &str, commit: &str, path: &Path, already: bool) {
+    tool.report.say(&Event::Staged { release, commit, path, already, dry_run: state.is_dry_run() });
 }
 
 /// The directory in which a release grows. Dropped, it is gone.
@@ -87,8 +87,16 @@ impl Drop for Staging {
     }
 }
 
-fn make(session: &Session, repository: &Repository<'_>, reference: &str, commit: &Commit, name: &str) -> Result<()> {
-    let Session { store, report, interrupt, config, .. } = session;
+fn make(
+    tool: &Tool,
+    state: &State,
+    repository: &Repository<'_>,
+    reference: &str,
+    commit: &Commit,
+    name: &str,
+) -> Result<()> {
+    let Tool { config, report, interrupt } = tool;
+    let store = &state.store;
     let path = store.path_of(name);
     let step = |step: &str| {
         pause(step, interrupt);
@@ -101,7 +109,7 @@ fn make(session: &Session, repository: &Repository<'_>, reference: &str, commit:
         .tempdir_in(store.directory())
         .context("create a directory in", store.directory())?;
     let staging = Staging(staging.keep());
-    warn_if_private(session, &staging.0)?;
+    warn_if_private(tool, &staging.0)?;
     step("stage.created")?;
 
     report.step("export", format!("exporting {reference} ({})", short(&commit.id)));
@@ -119,7 +127,7 @@ fn make(session: &Session, repository: &Repository<'_>, reference: &str, commit:
             ("REALDOC_COMMIT", commit.id.as_ref()),
             ("REALDOC_REF", reference.as_ref()),
         ];
-        let status = session.shell(line, &staging.0, &variables)?;
+        let status = process::shell(line, &staging.0, &variables, interrupt)?;
         if !status.success() {
             return Err(Error::BuildFailed { command: line.clone(), status });
         }
@@ -141,32 +149,18 @@ fn make(session: &Session, repository: &Repository<'_>, reference: &str, commit:
     store.write_record(name, &record)?;
     step("stage.recorded")?;
 
-    rename(&staging.0, &path)?;
+    durable::rename(&staging.0, &path)?;
     pause("stage.renamed", interrupt);
     durable::sync_directory(store.directory())
 }
 
 /// A release that only its owner can read is a 403 for every visitor.
-fn warn_if_private(session: &Session, directory: &Path) -> Result<()> {
+fn warn_if_private(tool: &Tool, directory: &Path) -> Result<()> {
     let mode = directory.metadata().context("look at", directory)?.permissions().mode();
     if mode & 0o055 == 0 {
-        session.report.warn("under this umask only you can read the release: a web server of another user cannot");
+        tool.report.warn("under this umask only you can read the release: a web server of another user cannot");
     }
     Ok(())
-}
-
-/// Renames, unless there is something already: `rename(2)` alone would replace an empty directory.
-pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
-    let parent = to.parent().unwrap_or(Path::new("/"));
-    let directory = File::open(parent).context("open", parent)?;
-    let result = renameat_with(&directory, from, &directory, to, RenameFlags::NOREPLACE);
-    match result {
-        // A file system that cannot do it in one step (NFS). With the lock nobody else makes releases here.
-        Err(Errno::INVAL | Errno::NOSYS) if to.symlink_metadata().is_err() => {
-            std::fs::rename(from, to).context("rename to", to)
-        }
-        result => result.context("rename to", to),
-    }
 }
 
 /// What a release is called: after what was asked for, and after the commit, because a tag may move.
@@ -202,17 +196,5 @@ mod tests {
         assert_eq!(name("...", &commit(true)), "0123456789ab");
         assert_eq!(name("012345", &commit(false)), "0123456789ab");
         assert!(name(&"x".repeat(500), &commit(true)).len() < 100);
-    }
-
-    #[test]
-    fn nothing_is_replaced() {
-        let dir = tempfile::tempdir().unwrap();
-        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
-        std::fs::create_dir(&from).unwrap();
-        std::fs::create_dir(&to).unwrap();
-        assert!(rename(&from, &to).is_err());
-        std::fs::remove_dir(&to).unwrap();
-        rename(&from, &to).unwrap();
-        assert!(to.is_dir() && !from.exists());
     }
 }

@@ -10,16 +10,17 @@ use indicatif::HumanBytes;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::commands::rollback;
-use crate::error::Result;
+use crate::config::Config;
+use crate::error::{Context, Result};
 use crate::fs::tree;
 use crate::report::{age, time};
-use crate::session::Session;
+use crate::state::State;
 use crate::state::history::History;
 use crate::state::instances::Instances;
 use crate::state::journal::Journal;
 use crate::state::link::{self, Place, Target};
 use crate::state::lock::{self, Holder};
+use crate::tool::Tool;
 
 /// The state of a releases directory.
 #[derive(Debug, Serialize)]
@@ -108,12 +109,25 @@ pub struct OpcacheStatus {
     pub full: bool,
 }
 
+/// Prints the status.
+///
+/// # Errors
+/// As [`status`], or it cannot be written.
+pub fn print(tool: &Tool) -> Result<()> {
+    let status = status(&tool.config, &State::look(&tool.config)?)?;
+    if !tool.report.is_json() {
+        return tool.report.print(&status.text());
+    }
+    let text = serde_json::to_string(&status).context("write", Path::new("the status"))?;
+    tool.report.print(&format!("{text}\n"))
+}
+
 /// Looks at everything.
 ///
 /// # Errors
 /// A state that cannot be read. A link that cannot be looked at is no error, but shown.
-pub fn status(session: &Session) -> Result<Status> {
-    let Session { config, store, history, .. } = session;
+pub fn status(config: &Config, state: &State) -> Result<Status> {
+    let State { store, history, .. } = state;
     let busy = lock::holder(store)?;
     let interrupted = busy.is_none() && Journal::load(store)?.is_some();
     let found = Instances::find(config, store)?;
@@ -133,9 +147,9 @@ pub fn status(session: &Session) -> Result<Status> {
                 Target::Gone { .. } | Target::Nowhere(_) => {}
             }
         }
-        instances.push(instance_status(session, &instance.name, &instance.link, place));
+        instances.push(instance_status(state, &instance.name, &instance.link, place));
     }
-    let releases = release_statuses(session, history, used_by)?;
+    let releases = release_statuses(state, history, used_by)?;
     let mut php_files =
         releases.iter().filter(|release| !release.used_by.is_empty()).map(|release| release.php_files).sum();
     for path in elsewhere {
@@ -159,8 +173,8 @@ pub fn status(session: &Session) -> Result<Status> {
     })
 }
 
-fn instance_status(session: &Session, name: &str, link: &Path, place: Result<Place>) -> InstanceStatus {
-    let recorded = session.history.recorded(link);
+fn instance_status(state: &State, name: &str, link: &Path, place: Result<Place>) -> InstanceStatus {
+    let recorded = state.history.recorded(link);
     let mut since = None;
     let mut problem = None;
     let mut target = None;
@@ -169,7 +183,7 @@ fn instance_status(session: &Session, name: &str, link: &Path, place: Result<Pla
             target = link.target.id();
             since = Some(link.since);
             match link.target {
-                Target::Gone { name } => problem = Some(link::lost(&session.store, &name).to_owned()),
+                Target::Gone { name } => problem = Some(link::lost(&state.store, &name).to_owned()),
                 Target::Nowhere(reason) => problem = Some(reason),
                 Target::Release { .. } | Target::Elsewhere(_) => {}
             }
@@ -178,7 +192,7 @@ fn instance_status(session: &Session, name: &str, link: &Path, place: Result<Pla
         Ok(Place::Taken(what)) => problem = Some(format!("{what}, no link")),
         Err(error) => problem = Some(error.to_string()),
     }
-    let (previous, _) = rollback::previous(session, link, target.as_deref());
+    let (previous, _) = state.previous(link, target.as_deref());
     let drift = recorded.as_ref().is_some_and(|visit| Some(&visit.target) != target.as_ref());
     if let Some(visit) = recorded.as_ref().filter(|_| !drift) {
         since = Some(visit.since);
@@ -197,12 +211,12 @@ fn instance_status(session: &Session, name: &str, link: &Path, place: Result<Pla
 }
 
 fn release_statuses(
-    session: &Session,
+    state: &State,
     history: &History,
     mut used_by: BTreeMap<String, Vec<String>>,
 ) -> Result<Vec<ReleaseStatus>> {
     let mut releases = Vec::new();
-    for release in session.store.releases()? {
+    for release in state.store.releases()? {
         let size = tree::measure(&release.path)?;
         let bad = history.is_bad(&release.name);
         releases.push(ReleaseStatus {

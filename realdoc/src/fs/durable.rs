@@ -2,10 +2,13 @@
 //!
 //! Owns: atomic file replacement and syncing to disk. Must not: know what the files mean.
 
-use std::fs::{File, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+use rustix::fs::{RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use crate::error::{Context, Result};
 
@@ -47,4 +50,38 @@ pub fn sync_directory(directory: &Path) -> Result<()> {
 pub fn sync_file_system(path: &Path) -> Result<()> {
     let file = File::open(path).context("open", path)?;
     rustix::fs::syncfs(&file).context("sync", path)
+}
+
+/// Renames, unless there is something already: `rename(2)` alone would replace an empty directory.
+///
+/// # Errors
+/// What the file system says.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    let parent = to.parent().unwrap_or(Path::new("/"));
+    let directory = File::open(parent).context("open", parent)?;
+    let result = renameat_with(&directory, from, &directory, to, RenameFlags::NOREPLACE);
+    match result {
+        // A file system that cannot do it in one step (NFS). With the lock nobody else makes `to`.
+        Err(Errno::INVAL | Errno::NOSYS) if to.symlink_metadata().is_err() => {
+            fs::rename(from, to).context("rename to", to)
+        }
+        result => result.context("rename to", to),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        fs::create_dir(&from).unwrap();
+        fs::create_dir(&to).unwrap();
+        assert!(rename(&from, &to).is_err());
+        fs::remove_dir(&to).unwrap();
+        rename(&from, &to).unwrap();
+        assert!(to.is_dir() && !from.exists());
+    }
 }

@@ -97,3 +97,12 @@ pub fn command_line() -> String {
     words.extend(env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()));
     words.join(" ")
 }
+
+/// Who runs this process, for the record: not for deciding anything.
+#[must_use]
+pub fn user() -> String {
+    ["SUDO_USER", "USER", "LOGNAME"]
+        .iter()
+        .find_map(|name| env::var(name).ok().filter(|user| !user.is_empty()))
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+}

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
 use crate::fs::durable;
-use crate::state::lock::user;
+use crate::os::process::user;
 use crate::state::releases::Store;
 
 /// Everything that happened in a releases directory.

@@ -10,7 +10,7 @@ use std::io::{Seek, Write};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, fmt, process};
+use std::{fmt, process};
 
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
 use crate::os::interrupt::Interrupt;
+use crate::os::process::user;
 use crate::state::releases::Store;
 
 /// How often a lock that somebody else holds is tried again.
@@ -65,15 +66,6 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Who runs this process, for the record: not for deciding anything.
-#[must_use]
-pub fn user() -> String {
-    ["SUDO_USER", "USER", "LOGNAME"]
-        .iter()
-        .find_map(|name| env::var(name).ok().filter(|user| !user.is_empty()))
-        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
-}
-
 impl Lock {
     /// Takes the lock, or waits for it if `wait`. `waiting` is called once if somebody else holds it.
     ///
@@ -95,7 +87,7 @@ impl Lock {
             if start.elapsed() >= PATIENCE {
                 if !wait {
                     let directory = store.directory().to_owned();
-                    return Err(Error::Busy { directory, holder: Holder::of(&path) });
+                    return Err(Error::Busy { directory, holder: Holder::of(&path).to_string() });
                 }
                 if let Some(waiting) = waiting.take() {
                     waiting(&Holder::of(&path));
