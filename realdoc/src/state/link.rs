@@ -2,10 +2,14 @@
 //!
 //! Owns: looking at one link and naming what it leads to. Must not: change a link.
 
+use std::cell::RefCell;
+use std::ffi::{CStr, CString, OsStr};
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use docroot::{Errno, Os, Rules, Status, System, Terminated};
 use jiff::Timestamp;
 
 use crate::error::{Context, Result};
@@ -137,34 +141,48 @@ pub fn lost(store: &Store, release: &str) -> &'static str {
     }
 }
 
-/// The releases that one comes through on the way from `/`, following every link, and where it ends. What does not exist
-/// is gone through as if it were a directory.
+/// The releases that one comes through on the way from `/`, following every link, and where the way ends.
 fn walk(store: &Store, link: &Path) -> (Vec<String>, PathBuf) {
-    let mut ahead: Vec<PathBuf> = link.components().rev().map(|component| component.as_os_str().into()).collect();
-    let mut at = PathBuf::new();
-    let mut releases: Vec<String> = Vec::new();
-    // It may be a loop.
-    let mut links = 0;
-    while let Some(step) = ahead.pop() {
-        if step == Path::new("..") {
-            at.pop();
-            continue;
-        }
-        match fs::read_link(at.join(&step)) {
-            Ok(text) if links < 40 => {
-                links += 1;
-                // Joined to an absolute text, `at` starts anew at `/`.
-                ahead.extend(text.components().rev().map(|component| PathBuf::from(component.as_os_str())));
-            }
-            _ => at.push(&step),
-        }
-        if let Some((name, _)) = store.split(&at)
-            && releases.last() != Some(&name)
-        {
-            releases.push(name);
-        }
+    let observer = Observer { store, way: RefCell::default() };
+    if let Ok(link) = CString::new(link.as_os_str().as_bytes()) {
+        docroot::passages(&observer, &link, &Rules::default());
     }
-    (releases, at)
+    observer.way.into_inner()
+}
+
+/// The operating system under a walk of the library, which reads each component of the path as if it were a link. Those
+/// that are none are noted.
+struct Observer<'s> {
+    store: &'s Store,
+    way: RefCell<(Vec<String>, PathBuf)>,
+}
+
+impl System for Observer<'_> {
+    fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
+        let text = Os.read_link(path);
+        if text.is_err() {
+            let (releases, end) = &mut *self.way.borrow_mut();
+            *end = PathBuf::from(OsStr::from_bytes(path.to_bytes()));
+            if let Some((name, _)) = self.store.split(end)
+                && releases.last() != Some(&name)
+            {
+                releases.push(name);
+            }
+        }
+        text
+    }
+
+    fn has_text(&self, path: Terminated<'_>, text: &[u8]) -> bool {
+        Os.has_text(path, text)
+    }
+
+    fn status(&self, path: &CStr) -> Result<Status, Errno> {
+        Os.status(path)
+    }
+
+    fn file_clock(&self) -> docroot::Timestamp {
+        Os.file_clock()
+    }
 }
 
 #[cfg(test)]
