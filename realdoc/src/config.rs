@@ -33,6 +33,9 @@ pub struct Config {
     /// What is run on the way.
     #[serde(default)]
     pub commands: Commands,
+    /// How long what is run may take.
+    #[serde(default)]
+    pub timeouts: Timeouts,
     /// What PHP's OPcache has room for.
     #[serde(default)]
     pub opcache: Opcache,
@@ -94,6 +97,27 @@ pub struct Commands {
     pub check: Option<String>,
     /// Run once after the links are flipped.
     pub reload: Option<String>,
+}
+
+/// `[timeouts]`: whatever takes longer is ended with everything that it has started; 0 is for ever.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// Each call of git: a fetch, a submodule's checkout, an export.
+    pub git: Span,
+    /// Each build command.
+    pub build: Span,
+    /// The check command, for one release.
+    pub check: Span,
+    /// The reload command.
+    pub reload: Span,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let minutes = |minutes: u64| Span(Duration::from_secs(60 * minutes));
+        Self { git: minutes(10), build: minutes(60), check: minutes(5), reload: minutes(2) }
+    }
 }
 
 /// `[opcache]`

@@ -2,12 +2,46 @@
 //!
 //! Owns: every error of the tool and the table of exit codes. Must not: print, or decide what to do about an error.
 
-use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::time::Duration;
+use std::{fmt, io};
+
+use jiff::SignedDuration;
 
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// How another program ended that was not content.
+#[derive(Clone, Debug)]
+pub enum Ending {
+    /// By itself, or by a signal.
+    Status(ExitStatus),
+    /// It took too long, and was ended with everything that it had started.
+    TimedOut {
+        /// How long it was given.
+        after: Duration,
+        /// The key in `[timeouts]` that says so.
+        key: &'static str,
+    },
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => match (status.code(), status.signal()) {
+                (Some(code), _) => write!(f, "exited with {code}"),
+                (None, Some(signal)) => write!(f, "was ended by {}", signal_name(signal)),
+                (None, None) => f.write_str("ended abnormally"),
+            },
+            Self::TimedOut { after, key } => {
+                let after = SignedDuration::try_from(*after).unwrap_or(SignedDuration::MAX);
+                write!(f, "did not end within {after:#} and was ended ([timeouts] {key})")
+            }
+        }
+    }
+}
 
 /// Why the tool stopped.
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +68,14 @@ pub enum Error {
     },
 
     /// The check command said no; nothing was flipped.
-    #[error("the check of {release} failed: `{command}` {}; every link is as it was", describe(*.status))]
+    #[error("the check of {release} failed: `{command}` {}; every link is as it was", .ending)]
     CheckFailed {
         /// The release that was checked.
         release: String,
         /// The command as configured.
         command: String,
         /// How it ended.
-        status: ExitStatus,
+        ending: Ending,
     },
 
     /// An activation failed half-way and every link that had been flipped was put back.
@@ -52,25 +86,25 @@ pub enum Error {
     },
 
     /// A build command failed; the release does not exist.
-    #[error("`{command}` {} in the new release; nothing was staged", describe(*.status))]
+    #[error("`{command}` {} in the new release; nothing was staged", .ending)]
     BuildFailed {
         /// The command as configured.
         command: String,
         /// How it ended.
-        status: ExitStatus,
+        ending: Ending,
     },
 
     /// The links are flipped and recorded, but the reload command failed.
     #[error(
         "the links are flipped, but the reload command failed: `{command}` {}; run it by hand, a link that is flipped \
          already is no reason for another reload",
-        describe(*.status)
+        .ending
     )]
     ReloadFailed {
         /// The command as configured.
         command: String,
         /// How it ended.
-        status: ExitStatus,
+        ending: Ending,
     },
 
     /// An activation failed half-way and some links could not be put back. The next command tries again.
@@ -81,12 +115,12 @@ pub enum Error {
     },
 
     /// git failed.
-    #[error("`{command}` {}{}", describe(*.status), said(.message.as_deref()))]
+    #[error("`{command}` {}{}", .ending, said(.message.as_deref()))]
     Git {
         /// The command as a person would type it.
         command: String,
         /// How it ended.
-        status: ExitStatus,
+        ending: Ending,
         /// What git said, unless that went to the terminal.
         message: Option<String>,
     },
@@ -176,15 +210,6 @@ pub trait Context<T> {
 impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
     fn context(self, doing: &'static str, path: &Path) -> Result<T> {
         self.map_err(|error| Error::Io { doing, path: path.to_owned(), source: error.into() })
-    }
-}
-
-fn describe(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exited with {code}"),
-        (None, Some(signal)) => format!("was ended by {}", signal_name(signal)),
-        (None, None) => "ended abnormally".to_owned(),
     }
 }
 

@@ -11,13 +11,14 @@ use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use indicatif::ProgressBar;
 
 use crate::config::Config;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Ending, Error, Result};
 use crate::os::interrupt::Interrupt;
+use crate::os::limit::Limit;
 use crate::report::Report;
 use crate::state::releases::Store;
 
@@ -53,6 +54,7 @@ impl<'a> Repository<'a> {
     /// [`Error::NotFound`] if it is a path and nothing is there.
     pub fn open(config: &'a Config, store: &Store, report: &'a Report, interrupt: &'a Interrupt) -> Result<Self> {
         let source = &config.git.source;
+        let limit = Limit { time: config.timeouts.git.0, key: "git" };
         let submodules = config.git.submodules;
         let path = config.git.source_path();
         if let Some(path) = path.as_ref().filter(|path| !path.exists()) {
@@ -62,7 +64,7 @@ impl<'a> Repository<'a> {
         let in_place = path.filter(|path| path.is_dir() && !submodules);
         let ours = in_place.is_none();
         let directory = in_place.unwrap_or_else(|| store.state("repository"));
-        Ok(Self { directory, source, ours, submodules, caller: Caller { report, interrupt } })
+        Ok(Self { directory, source, ours, submodules, caller: Caller { report, interrupt, limit } })
     }
 
     /// Gets what is new at the source.
@@ -195,19 +197,19 @@ impl<'a> Repository<'a> {
     fn commit(&self, name: &str) -> Result<Option<String>> {
         let mut git = self.git();
         git.args(["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")]);
-        git.stdin(Stdio::null()).stderr(Stdio::null());
-        let output = git.output().context("run", Path::new("git"))?;
-        self.caller.interrupt.check()?;
-        if output.status.code() == Some(127) {
-            return Err(Error::NotFound("git is not installed, or not in $PATH".to_owned()));
+        match self.caller.capture(git, "git rev-parse") {
+            Ok(id) => Ok(Some(id.trim().to_owned()).filter(|id| !id.is_empty())),
+            Err(Error::Git { ending: Ending::Status(status), .. }) if status.code() == Some(127) => {
+                Err(Error::NotFound("git is not installed, or not in $PATH".to_owned()))
+            }
+            Err(Error::Git { ending: Ending::Status(_), .. }) => {
+                // Whether there is no such name, or no repository that git wants to read.
+                let mut git = self.git();
+                git.args(["rev-parse", "--git-dir"]);
+                self.caller.capture(git, "git rev-parse").map(|_| None)
+            }
+            Err(error) => Err(error),
         }
-        if !output.status.success() {
-            // Whether there is no such name, or no repository that git wants to read.
-            let mut git = self.git();
-            git.args(["rev-parse", "--git-dir"]);
-            return self.caller.capture(git, "git rev-parse").map(|_| None);
-        }
-        Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|id| !id.is_empty()))
     }
 
     /// The remote whose branches count: the source; or what somebody's repository is a clone of, if it is one.

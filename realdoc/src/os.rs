@@ -2,4 +2,5 @@
 
 pub mod failpoint;
 pub mod interrupt;
+pub mod limit;
 pub mod process;

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 
 use super::plan::Step;
 use crate::error::{Error, Result};
+use crate::os::limit::Limit;
 use crate::os::process;
 use crate::state::releases::Store;
 use crate::tool::Tool;
@@ -30,10 +31,12 @@ pub(super) fn check(tool: &Tool, store: &Store, plan: &[Step]) -> Result<()> {
             ("REALDOC_RELEASE_DIR", directory.as_ref()),
             ("REALDOC_INSTANCES", instances.as_ref()),
         ];
-        let status = process::shell(line, &directory, &variables, &tool.interrupt)?;
-        if !status.success() {
-            return Err(Error::CheckFailed { release: name.to_owned(), command: line.clone(), status });
-        }
+        let limit = Limit { time: tool.config.timeouts.check.0, key: "check" };
+        process::shell(line, &directory, &variables, &tool.interrupt, limit)?.map_err(|ending| Error::CheckFailed {
+            release: name.to_owned(),
+            command: line.clone(),
+            ending,
+        })?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The reload command, and with it the end of an activation.
 
 use crate::error::{Error, Result};
+use crate::os::limit::Limit;
 use crate::os::process;
 use crate::state::journal::Journal;
 use crate::state::releases::Store;
@@ -12,8 +13,9 @@ pub(super) fn reload(tool: &Tool, store: &Store) -> Result<()> {
         return Ok(());
     };
     tool.report.step("reload", format!("reloading: {line}"));
-    let status = process::shell(line, store.directory(), &[], &tool.interrupt)?;
-    if status.success() { Ok(()) } else { Err(Error::ReloadFailed { command: line.clone(), status }) }
+    let limit = Limit { time: tool.config.timeouts.reload.0, key: "reload" };
+    process::shell(line, store.directory(), &[], &tool.interrupt, limit)?
+        .map_err(|ending| Error::ReloadFailed { command: line.clone(), ending })
 }
 
 /// The end of an activation: the journal goes, unless the reload is still to be run.

@@ -19,6 +19,7 @@ use crate::fs::shared;
 use crate::fs::tree;
 use crate::git::{Commit, Repository};
 use crate::os::failpoint::pause;
+use crate::os::limit::Limit;
 use crate::os::process;
 use crate::report::Event;
 use crate::state::State;
@@ -127,10 +128,9 @@ fn make(
             ("REALDOC_COMMIT", commit.id.as_ref()),
             ("REALDOC_REF", reference.as_ref()),
         ];
-        let status = process::shell(line, &staging.0, &variables, interrupt)?;
-        if !status.success() {
-            return Err(Error::BuildFailed { command: line.clone(), status });
-        }
+        let limit = Limit { time: config.timeouts.build.0, key: "build" };
+        process::shell(line, &staging.0, &variables, interrupt, limit)?
+            .map_err(|ending| Error::BuildFailed { command: line.clone(), ending })?;
     }
     step("stage.built")?;
 

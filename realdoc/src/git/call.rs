@@ -4,14 +4,18 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::process::{ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
 use crate::error::{Context, Error, Result};
-use crate::os::interrupt::Interrupt;
+use crate::os::interrupt::{GivenUp, Interrupt};
+use crate::os::limit::Limit;
 use crate::os::process::{self, REPOSITORY_VARIABLES};
 use crate::report::Report;
 
@@ -20,6 +24,7 @@ use crate::report::Report;
 pub(super) struct Caller<'a> {
     pub(super) report: &'a Report,
     pub(super) interrupt: &'a Interrupt,
+    pub(super) limit: Limit,
 }
 
 impl Caller<'_> {
@@ -49,7 +54,7 @@ impl Caller<'_> {
         mut git: Command,
         name: &str,
         shown: bool,
-        read: impl FnOnce(ChildStdout) -> T,
+        read: impl FnOnce(Pipe) -> T,
     ) -> Result<(T, Result<()>)> {
         self.interrupt.check()?;
         let this = Path::new("git");
@@ -61,17 +66,41 @@ impl Caller<'_> {
         if !self.report.is_watched() {
             git.stdin(Stdio::null());
         }
+        let leads_group = process::lead_group(&mut git);
         let mut child = git.spawn().context("run", this)?;
         let complaint = child.stderr.take().map(Complaint::listen);
         let stdout = child.stdout.take();
-        let (result, status) =
-            self.interrupt.attend(&mut child, false, |_| stdout.map(read)).context("wait for", this)?;
+        let work =
+            |_: &mut Child, given_up: &GivenUp| stdout.map(|stdout| read(Pipe { stdout, given_up: given_up.clone() }));
+        let (result, ended) =
+            self.interrupt.attend(&mut child, leads_group, self.limit, work).context("wait for", this)?;
         let message = complaint.map(Complaint::text);
         self.interrupt.check()?;
         let result = result.ok_or_else(|| std::io::Error::other("no pipe")).context("read from", this)?;
-        let ended =
-            if status.success() { Ok(()) } else { Err(Error::Git { command: name.to_owned(), status, message }) };
+        let ended = process::success(ended).map_err(|ending| Error::Git { command: name.to_owned(), ending, message });
         Ok((result, ended))
+    }
+}
+
+/// What a git writes to its standard output.
+pub(super) struct Pipe {
+    stdout: ChildStdout,
+    given_up: GivenUp,
+}
+
+impl Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        // A descendant that has left git's process group may hold the pipe open when git has been ended.
+        while !self.given_up.get() {
+            let timeout = Duration::from_millis(200);
+            let ready = poll(&mut [PollFd::new(&self.stdout, PollFlags::IN)], timeout.try_into().ok().as_ref());
+            match ready {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return self.stdout.read(buffer),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(0)
     }
 }
 

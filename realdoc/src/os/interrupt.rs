@@ -5,15 +5,21 @@
 use std::fs;
 use std::io;
 use std::process::{Child, ExitStatus};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::error::{Error, Result};
+use crate::error::{Ending, Error, Result};
+use crate::os::limit::{Family, Limit};
+
+/// How long a child that takes too long has to end by itself when it is asked to.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Whether a signal has asked to stop. Clones share the answer.
 #[derive(Clone, Debug, Default)]
@@ -78,7 +84,8 @@ impl Interrupt {
     }
 
     /// Does `work` with `child` (reads what it writes) and waits for it. The child gets to know of signals meanwhile;
-    /// one that ignores the first is killed by the second.
+    /// one that ignores the first is killed by the second. Whatever takes longer than the limit is ended with everything
+    /// that it has started; `work` is told when there is nothing more to wait for.
     ///
     /// # Errors
     /// As `wait(2)`.
@@ -86,15 +93,18 @@ impl Interrupt {
         &self,
         child: &mut Child,
         leads_group: bool,
-        work: impl FnOnce(&mut Child) -> T,
-    ) -> io::Result<(T, ExitStatus)> {
+        limit: Limit,
+        work: impl FnOnce(&mut Child, &GivenUp) -> T,
+    ) -> io::Result<(T, Result<ExitStatus, Ending>)> {
         let pid = Pid::from_child(child);
         *self.inner.lock_child() = Some(Running { pid, leads_group });
         if self.signal().is_some() {
             // It came between the last check and now, and has found no child to be passed on to.
             self.inner.pass_on(false);
         }
-        let result = work(child);
+        let watchdog = limit.time().map(|time| Watchdog::start(Family::of(pid, leads_group), time)).transpose()?;
+        let given_up = watchdog.as_ref().map(|watchdog| watchdog.given_up.clone()).unwrap_or_default();
+        let result = work(child, &given_up);
         // Without reaping: the number stays the child's until nobody can signal it anymore.
         let ended = loop {
             match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
@@ -102,9 +112,61 @@ impl Interrupt {
                 other => break other,
             }
         };
+        let timed_out = watchdog.is_some_and(Watchdog::stop);
         *self.inner.lock_child() = None;
         ended?;
-        Ok((result, child.wait()?))
+        let status = child.wait()?;
+        let ending = Ending::TimedOut { after: limit.time, key: limit.key };
+        Ok((result, if timed_out { Err(ending) } else { Ok(status) }))
+    }
+}
+
+/// Whether what a child writes is of no interest any more: it has been ended, and who still holds its pipe is a stranger.
+#[derive(Clone, Debug, Default)]
+pub struct GivenUp(Arc<AtomicBool>);
+
+impl GivenUp {
+    /// Whether it is.
+    #[must_use]
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Ends a child that takes too long.
+struct Watchdog {
+    stop: Sender<()>,
+    thread: JoinHandle<Option<Family>>,
+    given_up: GivenUp,
+}
+
+impl Watchdog {
+    fn start(mut family: Family, time: Duration) -> io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let given_up = GivenUp::default();
+        let gives_up = given_up.clone();
+        let waits = move |time| stopped.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+        let thread = thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
+            if !waits(time) {
+                return None;
+            }
+            family.signal(Signal::TERM);
+            if waits(GRACE) {
+                family.signal(Signal::KILL);
+                let _ = waits(GRACE);
+            }
+            gives_up.0.store(true, Ordering::SeqCst);
+            Some(family)
+        })?;
+        Ok(Self { stop, thread, given_up })
+    }
+
+    /// Called when the child has ended and is not reaped. Says whether that was by the watchdog, and kills those of its
+    /// children that have not listened.
+    fn stop(self) -> bool {
+        drop(self.stop);
+        let family = self.thread.join().ok().flatten();
+        family.map(|mut family| family.signal(Signal::KILL)).is_some()
     }
 }
 

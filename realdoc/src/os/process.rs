@@ -15,8 +15,9 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Ending, Result};
 use crate::os::interrupt::Interrupt;
+use crate::os::limit::Limit;
 
 /// The first argument that makes this binary become another program.
 pub const SUPERVISED: &str = "__supervised";
@@ -52,27 +53,48 @@ pub fn become_supervised(mut arguments: impl Iterator<Item = OsString>) -> Optio
 ///
 /// # Errors
 /// [`Error::Interrupted`](crate::error::Error::Interrupted), or the shell cannot be run.
-pub fn shell(line: &str, directory: &Path, variables: &[(&str, &OsStr)], interrupt: &Interrupt) -> Result<ExitStatus> {
+pub fn shell(
+    line: &str,
+    directory: &Path,
+    variables: &[(&str, &OsStr)],
+    interrupt: &Interrupt,
+    limit: Limit,
+) -> Result<Result<(), Ending>> {
     interrupt.check()?;
     let sh = Path::new("/bin/sh");
     let mut command = command("/bin/sh");
     command.args(["-c", line]).current_dir(directory).envs(variables.iter().copied()).stdin(Stdio::null());
     let output = io::stderr().as_fd().try_clone_to_owned().context("run", sh)?;
     command.stdout(output);
-    // With a terminal, Ctrl-C there reaches the whole command anyway, and it must stay in the foreground to ask for a
-    // password. Without, a group of its own lets a signal reach all of it.
-    let leads_group = !io::stdin().is_terminal();
-    if leads_group {
-        command.process_group(0);
-    }
+    let leads_group = lead_group(&mut command);
     for name in REPOSITORY_VARIABLES {
         command.env_remove(name);
     }
     let mut child = command.spawn().context("run", sh)?;
-    let ((), status) = interrupt.attend(&mut child, leads_group, |_| ()).context("wait for", sh)?;
+    let ((), ended) = interrupt.attend(&mut child, leads_group, limit, |_, _| ()).context("wait for", sh)?;
     // A command that was stopped by the signal has not failed.
     interrupt.check()?;
-    Ok(status)
+    Ok(success(ended))
+}
+
+/// Whether a program has ended well.
+///
+/// # Errors
+/// How it has ended instead.
+pub fn success(ended: Result<ExitStatus, Ending>) -> Result<(), Ending> {
+    ended.and_then(|status| if status.success() { Ok(()) } else { Err(Ending::Status(status)) })
+}
+
+/// Lets the command have a process group of its own, so that a signal reaches all of it, and says whether it has.
+///
+/// With a terminal it has none: Ctrl-C there reaches the whole command anyway, and it must stay in the foreground to ask
+/// for a password.
+pub fn lead_group(command: &mut Command) -> bool {
+    let leads_group = !io::stdin().is_terminal();
+    if leads_group {
+        command.process_group(0);
+    }
+    leads_group
 }
 
 /// What git sets for its hooks and would take as an answer to "which repository?". A deploy may run in a `post-receive`

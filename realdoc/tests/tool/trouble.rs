@@ -56,7 +56,7 @@ fn a_full_disk_loses_nothing() {
 ///
 /// One file that only grows: the room of a removed one comes back when nobody has it open any more, which can be a child
 /// of another test, which has what this process has until it execs.
-fn fill(path: &Path) {
+pub fn fill(path: &Path) {
     let mut file = File::create(path).unwrap();
     let error = std::iter::repeat_with(|| file.write_all(&[b'x'; 4096])).find_map(Result::err);
     assert_eq!(error.unwrap().kind(), ErrorKind::StorageFull);
