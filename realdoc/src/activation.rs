@@ -1,35 +1,44 @@
-//! Activation: links flipped to a release, all that are named or none.
+//! Activation: links flipped to a release, all that are named or none; and flipped back, as many as can be.
 //!
 //! Owns: the order of its steps, putting back, and what the next command does after a crash in between. Must not:
 //! replace anything that is no link; [`docroot::flip`] does not, and is the only thing here that changes a link.
 //!
-//! 1. Look at every link and refuse what cannot go well, before anything changes.
-//! 2. Run the check command, and see that nobody has flipped a link meanwhile.
+//! 1. Look at every link. An activation is refused if one cannot go well, before anything changes.
+//! 2. Run the check command, without the lock, and see that nobody has flipped a link meanwhile.
 //! 3. Write the journal: every link with its old and its new text.
-//! 4. Flip each link; if one cannot be flipped, put the others back.
+//! 4. Flip each link. If one cannot be flipped, an activation puts the others back.
 //! 5. Write the history: the activation has happened.
-//! 6. Run the reload command; remove the journal.
+//! 6. Run the reload command, without the lock. It is owed until it has succeeded.
 //!
-//! A command that finds a journal knows how far the other one got: to 5 or further, reload again; all links flipped,
-//! go on with 5; otherwise put back.
+//! A command that finds a journal knows how far the other one got: all links flipped, go on with 5; otherwise put back.
+//!
+//! A rollback is not refused. A link that cannot go back stays where it is, and the others go.
+
+use std::collections::BTreeSet;
 
 use crate::error::{Error, Result};
 use crate::os::failpoint::pause;
 use crate::report::Outcome;
 use crate::state::State;
 use crate::state::history::{Entry, Flip, What};
-use crate::state::journal::Journal;
+use crate::state::journal::{Activation, OwedReload};
+use crate::state::releases::Hold;
 use crate::tool::Tool;
 
+mod begin;
 mod check;
 mod plan;
 mod recover;
 mod reload;
 mod undo;
 
-pub use plan::Move;
+pub use begin::begin;
+pub(crate) use begin::begin_whatever;
 use plan::Step;
-pub use recover::{PutBack, begin};
+pub use plan::{Left, Move};
+pub use recover::PutBack;
+pub(crate) use recover::relock;
+pub use reload::reload;
 
 /// Whether links go forward or back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,12 +49,22 @@ pub enum Direction {
     Rollback,
 }
 
-/// Flips links, all or none.
+/// What has become of the links.
+#[derive(Debug, Default)]
+pub struct Flipped {
+    /// How many lead where they were to lead.
+    pub done: usize,
+    /// The others; only after a rollback.
+    pub left: Vec<Left>,
+}
+
+/// Flips links: an activation all or none, a rollback all that can be.
 ///
 /// # Errors
 /// Whatever can go wrong; every link is then as it was, except with [`Error::ReloadFailed`] and [`Error::Mixed`].
-pub fn flip(tool: &Tool, state: &mut State, direction: Direction, moves: Vec<Move>, check: bool) -> Result<()> {
-    let plan = plan::plan(tool, state, moves)?;
+pub fn flip(tool: &Tool, state: &mut State, direction: Direction, moves: Vec<Move>, check: bool) -> Result<Flipped> {
+    let (plan, left) = plan::plan(tool, state, moves);
+    let left = leave(tool, direction, left)?;
     let (already, plan): (Vec<_>, Vec<_>) = plan.into_iter().partition(|step| step.already);
     for step in &already {
         step.say(&tool.report, Outcome::Already, None);
@@ -54,77 +73,186 @@ pub fn flip(tool: &Tool, state: &mut State, direction: Direction, moves: Vec<Mov
         for step in &plan {
             step.say(&tool.report, Outcome::WouldFlip, None);
         }
+        let done = already.len() + plan.len();
         state.suppose(entry(direction, &plan));
-        return Ok(());
+        return Ok(Flipped { done, left });
     }
-    if plan.is_empty() {
-        return Ok(());
-    }
-    if check {
-        check::check(tool, &state.store, &plan)?;
-        refuse_moved(&plan)?;
-    }
+    let mut flipped = Flipped { done: already.len(), left };
+    let _holds = hold(state, &plan);
+    let plan = checked(tool, state, direction, plan, check, &mut flipped.left)?;
     pause("activate.checked", &tool.interrupt);
     tool.interrupt.check()?;
-
-    let entry = entry(direction, &plan);
-    let journal = Journal { entry, changes: plan.iter().map(|step| step.change.clone()).collect() };
-    journal.write(&state.store)?;
-    pause("activate.begun", &tool.interrupt);
-    flip_links(tool, state, &plan)?;
-    pause("activate.flipped", &tool.interrupt);
-    if let Err(error) = state.history.append(&state.store, journal.entry) {
-        return Err(undo::put_back(tool, state, &plan, &[], &format!("the history cannot be written: {error}")));
+    if plan.is_empty() {
+        if state.journal.reload.is_some() && flipped.done > 0 {
+            reload::reload(tool, state)?;
+        }
+        return Ok(flipped);
     }
-    for step in &plan {
-        step.say(&tool.report, Outcome::Flipped, None);
-    }
-    pause("activate.recorded", &tool.interrupt);
+    let (done, stuck) = flip_and_record(tool, state, direction, plan)?;
+    flipped.done += done;
+    flipped.left.extend(stuck);
     // It is done: a signal that came during the last steps must not keep the reload from running.
     let late = tool.interrupt.take();
-    let reloaded = reload::reload(tool, &state.store);
-    pause("activate.reloaded", &tool.interrupt);
-    reload::finish(tool, &state.store, reloaded)?;
-    late.map_or(Ok(()), |signal| {
+    if done > 0 {
+        reload::reload(tool, state)?;
+    }
+    late.map_or(Ok(flipped), |signal| {
         tool.report.note("the signal came when every link was flipped");
         Err(Error::Interrupted(signal))
     })
 }
 
+/// An activation is refused if a link cannot be flipped; a rollback leaves that link.
+fn leave(tool: &Tool, direction: Direction, left: Vec<Left>) -> Result<Vec<Left>> {
+    if direction == Direction::Rollback {
+        for left in &left {
+            left.say(&tool.report);
+        }
+        return Ok(left);
+    }
+    match &left[..] {
+        [] => Ok(left),
+        _ => {
+            let mut obstacles: Vec<_> = left.iter().map(|left| left.error.to_string()).collect();
+            obstacles.dedup();
+            Err(Error::Refused(obstacles.join("\n")))
+        }
+    }
+}
+
+/// What a prune by somebody else must not take away until the links lead there.
+fn hold(state: &State, plan: &[Step]) -> Vec<Hold> {
+    let targets: BTreeSet<_> = plan.iter().filter_map(|step| step.flip.to.as_deref()).collect();
+    // What is not there has been refused.
+    targets.into_iter().filter_map(|target| state.store.hold(&state.store.path_of(target)).ok()).collect()
+}
+
+/// What is left of the plan after the checks. They may take minutes: what somebody else has flipped meanwhile belongs into
+/// the history first, because a prune and the next rollback go by it.
+fn checked(
+    tool: &Tool,
+    state: &mut State,
+    direction: Direction,
+    plan: Vec<Step>,
+    check: bool,
+    left: &mut Vec<Left>,
+) -> Result<Vec<Step>> {
+    if !check || plan.is_empty() {
+        return Ok(plan);
+    }
+    let mut failed = check::check(tool, state, &plan)?;
+    if direction == Direction::Activate
+        && let Some((_, failed)) = failed.pop_first()
+    {
+        return Err(Error::CheckFailed(failed));
+    }
+    let mut go = Vec::new();
+    let mut stay = Vec::new();
+    for step in plan {
+        let to = step.flip.to.as_deref().unwrap_or_default();
+        if let Some(failed) = failed.get(to) {
+            let error = Error::CheckFailed(failed.clone());
+            stay.push(Left::of(step, error));
+        } else if step.change.is_undone() {
+            go.push(step);
+        } else {
+            let name = &step.flip.instance;
+            let cause = format!("{name} has been flipped by somebody else during the check; nothing was flipped");
+            stay.push(Left::of(step, Error::Refused(cause)));
+        }
+    }
+    left.extend(leave(tool, direction, stay)?);
+    Ok(go)
+}
+
+/// Steps 3 to 5. Returns how many links are flipped, and those that could not be.
+fn flip_and_record(
+    tool: &Tool,
+    state: &mut State,
+    direction: Direction,
+    plan: Vec<Step>,
+) -> Result<(usize, Vec<Left>)> {
+    let entry = entry(direction, &plan);
+    let changes = plan.iter().map(|step| step.change.clone()).collect();
+    state.journal.activation = Some(Activation { entry: entry.clone(), changes });
+    if let Err(error) = state.write_journal() {
+        state.journal.activation = None;
+        if direction == Direction::Activate {
+            return Err(error);
+        }
+        // Without it a rollback that is killed within the next milliseconds is half-done.
+        tool.report.warn(format!("{error}; going back without a journal"));
+    }
+    pause("activate.begun", &tool.interrupt);
+    let (done, stuck) = flip_links(tool, state, direction, plan)?;
+    pause("activate.flipped", &tool.interrupt);
+    let id = entry.id.clone();
+    let flips = done.iter().map(|step| step.flip.clone()).collect();
+    let recorded = state.record(Entry { what: direction.of(flips), ..entry });
+    let activation = state.journal.activation.take();
+    if tool.config.commands.reload.is_some() && !done.is_empty() {
+        state.journal.reload = Some(OwedReload { of: id.clone(), failed: false });
+    }
+    let written = state.write_journal();
+    match (recorded, written) {
+        (Ok(()), Ok(())) => {}
+        (Err(error), Ok(())) => tool.report.warn(format!("{error}; the journal keeps the entry until there is room")),
+        (Ok(()), Err(error)) => tool.report.warn(error.to_string()),
+        (Err(error), Err(_)) if direction == Direction::Activate => {
+            state.journal.activation = activation;
+            state.journal.reload = None;
+            state.journal.unrecorded.retain(|entry| entry.id != id);
+            return Err(undo::put_back(tool, state, &done, &[], &format!("the history cannot be written: {error}")));
+        }
+        (Err(error), Err(_)) => tool.report.warn(format!("{error}; the next command finds what was flipped")),
+    }
+    for step in &done {
+        step.say(&tool.report, Outcome::Flipped, None);
+    }
+    pause("activate.recorded", &tool.interrupt);
+    Ok((done.len(), stuck))
+}
+
 fn entry(direction: Direction, plan: &[Step]) -> Entry {
-    let flips = plan.iter().map(|step| step.flip.clone()).collect();
-    Entry::now(match direction {
-        Direction::Activate => What::Activate { flips },
-        Direction::Rollback => What::Rollback { flips },
-    })
+    Entry::now(direction.of(plan.iter().map(|step| step.flip.clone()).collect()))
 }
 
-/// A check may take minutes. What somebody else has flipped meanwhile belongs into the history first: a prune and the next
-/// rollback go by it.
-fn refuse_moved(plan: &[Step]) -> Result<()> {
-    plan.iter().find(|step| !step.change.is_undone()).map_or(Ok(()), |step| {
-        let name = &step.flip.instance;
-        Err(Error::Refused(format!("{name} has been flipped by somebody else during the check; nothing was flipped")))
-    })
+impl Direction {
+    fn of(self, flips: Vec<Flip>) -> What {
+        match self {
+            Self::Activate => What::Activate { flips },
+            Self::Rollback => What::Rollback { flips },
+        }
+    }
 }
 
-fn flip_links(tool: &Tool, state: &mut State, plan: &[Step]) -> Result<()> {
-    for (done, step) in plan.iter().enumerate() {
-        let flipped = docroot::flip(&step.change.link, &step.change.new);
-        if let Err(error) = flipped {
+/// Returns what is flipped, and what could not be.
+fn flip_links(tool: &Tool, state: &mut State, direction: Direction, plan: Vec<Step>) -> Result<(Vec<Step>, Vec<Left>)> {
+    let mut done: Vec<Step> = Vec::new();
+    let mut stuck = Vec::new();
+    let mut plan = plan.into_iter();
+    while let Some(step) = plan.next() {
+        if let Err(error) = docroot::flip(&step.change.link, &step.change.new) {
             let Flip { instance, link, .. } = &step.flip;
             let cause = format!("{instance} ({}) could not be flipped: {error}", link.display());
             step.say(&tool.report, Outcome::Failed, Some(error.to_string()));
-            return Err(undo::put_back(tool, state, &plan[..done], &plan[done + 1..], &cause));
+            if direction == Direction::Activate {
+                let untouched: Vec<_> = plan.collect();
+                return Err(undo::put_back(tool, state, &done, &untouched, &cause));
+            }
+            stuck.push(Left::of(step, Error::Refused(cause)));
+            continue;
         }
-        pause(&format!("activate.flip.{}", done + 1), &tool.interrupt);
+        done.push(step);
+        pause(&format!("activate.flip.{}", done.len()), &tool.interrupt);
         if let Some(signal) = tool.interrupt.signal() {
-            return Err(match undo::put_back(tool, state, &plan[..=done], &plan[done + 1..], "stopped by a signal") {
+            let untouched: Vec<_> = plan.collect();
+            return Err(match undo::put_back(tool, state, &done, &untouched, "stopped by a signal") {
                 Error::PutBack { .. } => Error::Interrupted(signal),
                 error => error,
             });
         }
     }
-    undo::sync(&tool.report, plan.iter().map(|step| &step.change));
-    Ok(())
+    undo::sync(&tool.report, done.iter().map(|step| &step.change));
+    Ok((done, stuck))
 }

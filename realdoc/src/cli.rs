@@ -68,6 +68,9 @@ pub enum Command {
         /// Which links.
         #[command(flatten)]
         instances: Selection,
+        /// Whether to check.
+        #[command(flatten)]
+        check: Check,
         /// How to go about it.
         #[command(flatten)]
         change: Change,
@@ -84,22 +87,28 @@ pub enum Command {
         /// Whether to fetch.
         #[command(flatten)]
         fetch: Fetch,
+        /// Whether to check.
+        #[command(flatten)]
+        check: Check,
         /// How to go about it.
         #[command(flatten)]
         change: Change,
     },
 
-    /// Flip links back to what each ran before, never to a release marked bad
+    /// Flip links back to what each ran before, never to a release marked bad; those that can go back go
     Rollback {
         /// Which links.
         #[command(flatten)]
         instances: Selection,
+        /// Only links that lead to this release; without --to, all of them
+        #[arg(long, value_name = "RELEASE")]
+        from: Option<String>,
         /// Go back to this release, which each of the instances must have run
         #[arg(long, value_name = "RELEASE")]
         release: Option<String>,
-        /// Do not run the check command
-        #[arg(long)]
-        skip_check: bool,
+        /// Whether to check.
+        #[command(flatten)]
+        check: Check,
         /// How to go about it.
         #[command(flatten)]
         change: Change,
@@ -115,6 +124,13 @@ pub enum Command {
         /// Take the mark back
         #[arg(long)]
         clear: bool,
+        /// How to go about it.
+        #[command(flatten)]
+        change: Change,
+    },
+
+    /// Run the reload command, for example after it has failed
+    Reload {
         /// How to go about it.
         #[command(flatten)]
         change: Change,
@@ -151,7 +167,7 @@ pub enum Command {
 }
 
 /// Which links.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Selection {
     /// An instance or a group; may be repeated. Needed unless there is only one instance
     #[arg(long, value_name = "NAME", conflicts_with = "all")]
@@ -159,6 +175,14 @@ pub struct Selection {
     /// All instances
     #[arg(long)]
     pub all: bool,
+}
+
+/// Options of commands that flip links.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Check {
+    /// Do not run the check command
+    #[arg(long)]
+    pub skip_check: bool,
 }
 
 /// Options of commands that look a reference up.

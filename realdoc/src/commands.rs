@@ -6,6 +6,7 @@ pub mod init;
 pub mod manual;
 pub mod mark_bad;
 pub mod prune;
+pub mod reload;
 pub mod rollback;
 pub mod stage;
 pub mod status;

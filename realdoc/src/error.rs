@@ -43,6 +43,18 @@ impl fmt::Display for Ending {
     }
 }
 
+/// A check that has failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the check of {release} failed: `{command}` {ending}; no link was flipped to it")]
+pub struct FailedCheck {
+    /// The release that was checked.
+    pub release: String,
+    /// The command as configured.
+    pub command: String,
+    /// How it ended.
+    pub ending: Ending,
+}
+
 /// Why the tool stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -59,24 +71,23 @@ pub enum Error {
     NotFound(String),
 
     /// Another process holds the lock of the releases directory.
-    #[error("busy: {directory} is locked by {holder}; --wait waits for it", directory = .directory.display())]
+    #[error(
+        "busy: {directory} is locked by {holder}; --wait waits for it; ending it (`kill {pid}`) is safe, nothing of it is \
+         left half-done",
+        directory = .directory.display()
+    )]
     Busy {
         /// The releases directory.
         directory: PathBuf,
+        /// The process that holds the lock.
+        pid: u32,
         /// Who holds the lock, in words.
         holder: String,
     },
 
-    /// The check command said no; nothing was flipped.
-    #[error("the check of {release} failed: `{command}` {}; every link is as it was", .ending)]
-    CheckFailed {
-        /// The release that was checked.
-        release: String,
-        /// The command as configured.
-        command: String,
-        /// How it ended.
-        ending: Ending,
-    },
+    /// The check command said no; nothing was flipped to the release.
+    #[error("{0}; --skip-check goes on without the check")]
+    CheckFailed(FailedCheck),
 
     /// An activation failed half-way and every link that had been flipped was put back.
     #[error("{cause}; every link is as it was")]
@@ -96,9 +107,8 @@ pub enum Error {
 
     /// The links are flipped and recorded, but the reload command failed.
     #[error(
-        "the links are flipped, but the reload command failed: `{command}` {}; run it by hand, a link that is flipped \
-         already is no reason for another reload",
-        .ending
+        "the links are flipped, but the reload command failed: `{command}` {ending}; `realdoc reload` runs it again, and \
+         so does the same command"
     )]
     ReloadFailed {
         /// The command as configured.
@@ -112,6 +122,15 @@ pub enum Error {
     Mixed {
         /// What failed.
         cause: String,
+    },
+
+    /// A rollback of several links, some of which stay where they are.
+    #[error("{flipped} went back; not: {left}")]
+    Partial {
+        /// How many went back.
+        flipped: usize,
+        /// The others, each with the reason.
+        left: String,
     },
 
     /// git failed.
@@ -155,11 +174,12 @@ impl Error {
             Self::Usage(_) | Self::Config(_) => 2,
             Self::NotFound(_) => 3,
             Self::Busy { .. } => 4,
-            Self::CheckFailed { .. } => 5,
+            Self::CheckFailed(_) => 5,
             Self::PutBack { .. } => 6,
             Self::BuildFailed { .. } => 7,
             Self::ReloadFailed { .. } => 8,
             Self::Mixed { .. } => 9,
+            Self::Partial { .. } => 10,
             // As a shell reports a process that a signal ended.
             Self::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(130),
         }
@@ -173,11 +193,12 @@ impl Error {
             Self::Usage(_) | Self::Config(_) => "usage",
             Self::NotFound(_) => "not-found",
             Self::Busy { .. } => "busy",
-            Self::CheckFailed { .. } => "check-failed",
+            Self::CheckFailed(_) => "check-failed",
             Self::PutBack { .. } => "put-back",
             Self::BuildFailed { .. } => "build-failed",
             Self::ReloadFailed { .. } => "reload-failed",
             Self::Mixed { .. } => "mixed",
+            Self::Partial { .. } => "partial",
             Self::Interrupted(_) => "interrupted",
         }
     }
@@ -196,6 +217,7 @@ Exit codes:
   7    a build command failed; nothing was staged
   8    flipped, but the reload command failed
   9    an activation failed half-way and could not be put back whole
+  10   a rollback took back some links, and could not take back others
   130  stopped by Ctrl-C (128 + the number of the signal)";
 
 /// Gives an I/O error the file it is about.

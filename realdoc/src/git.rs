@@ -17,6 +17,7 @@ use indicatif::ProgressBar;
 
 use crate::config::Config;
 use crate::error::{Context, Ending, Error, Result};
+use crate::fs::tree;
 use crate::os::interrupt::Interrupt;
 use crate::os::limit::Limit;
 use crate::report::Report;
@@ -96,6 +97,39 @@ impl<'a> Repository<'a> {
         self.caller.run(git, "git fetch", true)
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Whether this is a repository of our own in which something is missing or broken. It takes a while in a big one.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], or it takes too long.
+    pub fn is_damaged(&self) -> Result<bool> {
+        if !self.ours || !self.directory.exists() {
+            return Ok(false);
+        }
+        for arguments in [&["rev-parse", "--git-dir"][..], &["fsck", "--connectivity-only", "--no-dangling"]] {
+            let mut git = self.git();
+            git.args(arguments);
+            match self.caller.run(git, &format!("git {}", arguments[0]), false) {
+                Err(Error::Git { ending: Ending::Status(_), .. }) => return Ok(true),
+                result => result?,
+            }
+        }
+        Ok(false)
+    }
+
+    /// Throws the repository away, if it is our own.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn discard(&self) -> Result<()> {
+        if self.ours { tree::remove(&self.directory) } else { Ok(()) }
+    }
+
     /// The repository of our own, with the source of today's configuration.
     fn set_up(&self) -> Result<()> {
         fs::create_dir_all(&self.directory).context("create", &self.directory)?;
@@ -114,6 +148,7 @@ impl<'a> Repository<'a> {
     /// lock.
     fn unlock(&self) {
         remove_lock_files(&self.directory.join(".git"));
+        remove_half_packs(&self.directory.join(".git/objects"));
     }
 
     /// The commit that a tag, a branch or (the beginning of) a commit's number stands for, in this order. A branch is
@@ -296,7 +331,12 @@ impl<'a> Repository<'a> {
     }
 
     fn git(&self) -> Command {
-        git_in(&self.directory)
+        let mut git = git_in(&self.directory);
+        if let Some(parent) = self.directory.parent().filter(|_| self.ours) {
+            // Where ours is damaged, git would look for another one above it.
+            git.env("GIT_CEILING_DIRECTORIES", parent.canonicalize().unwrap_or_else(|_| parent.to_owned()));
+        }
+        git
     }
 }
 
@@ -321,6 +361,18 @@ fn remove_lock_files(directory: &Path) {
             }
         } else if path.extension().is_some_and(|extension| extension == "lock") {
             let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// What a fetch that was ended has received; git keeps it for two weeks.
+fn remove_half_packs(objects: &Path) {
+    let names = |directory: &Path| fs::read_dir(directory).into_iter().flatten().flatten();
+    for entry in names(objects).chain(names(&objects.join("pack"))) {
+        let name = entry.file_name();
+        let name = name.as_encoded_bytes();
+        if name.starts_with(b"tmp_") || name.starts_with(b"incoming-") {
+            let _ = tree::remove(&entry.path());
         }
     }
 }

@@ -8,17 +8,15 @@ use std::{env, io};
 
 use clap::Parser;
 
-use realdoc::activation::{self, PutBack};
-use realdoc::cli::{Change, Cli, Command, Selection};
+use realdoc::cli::{Cli, Command};
 use realdoc::commands::init::{self, Answers};
-use realdoc::commands::prune::{self, Rules};
-use realdoc::commands::{activate, deploy, manual, mark_bad, rollback, stage, status};
+use realdoc::commands::rollback::{self, Wanted};
+use realdoc::commands::{activate, deploy, manual, mark_bad, prune, reload, stage, status};
 use realdoc::config::{self, Config};
 use realdoc::error::{Context, Result};
 use realdoc::os::interrupt::Interrupt;
 use realdoc::os::process;
 use realdoc::report::Report;
-use realdoc::state::State;
 use realdoc::tool::Tool;
 
 fn main() -> ExitCode {
@@ -50,44 +48,24 @@ fn run(cli: Cli, report: Report) -> Result<()> {
             let path = config::find(file.as_deref()).unwrap_or_else(|_| PathBuf::from(config::PLACES[0]));
             init::init(&path, &Answers { source, releases, instances }, report, interrupt, change)
         }
-        Command::Stage { reference, fetch, change } => {
-            let tool = tool()?;
-            let (state, _) = begin(&tool, change)?;
-            stage::stage(&tool, &state, &reference, !fetch.no_fetch).map(|_| ())
+        Command::Stage { reference, fetch, change } => stage::run(&tool()?, &reference, !fetch.no_fetch, change),
+        Command::Activate { release, instances, check, change } => {
+            activate::run(&tool()?, &release, &instances, !check.skip_check, change)
         }
-        Command::Activate { release, instances, change } => {
-            let tool = tool()?;
-            let (mut state, _) = begin(&tool, change)?;
-            activate::activate(&tool, &mut state, &release, &instances.to, instances.all)
+        Command::Deploy { reference, instances, fetch, check, change } => {
+            deploy::run(&tool()?, &reference, &instances, &fetch, !check.skip_check, change)
         }
-        Command::Deploy { reference, instances, fetch, change } => {
-            let tool = tool()?;
-            let (mut state, _) = begin(&tool, change)?;
-            deploy::deploy(&tool, &mut state, &reference, &instances, &fetch)
-        }
-        Command::Rollback { instances, release, skip_check, change } => {
-            let tool = tool()?;
-            let (mut state, put_back) = begin(&tool, change)?;
-            let Selection { to, all } = instances;
-            rollback::rollback(&tool, &mut state, &put_back, &to, all, release.as_deref(), !skip_check)
+        Command::Rollback { instances, from, release, check, change } => {
+            let wanted = Wanted { instances, from, release, skip_check: check.skip_check };
+            rollback::rollback(&tool()?, &wanted, change)
         }
         Command::MarkBad { release, reason, clear, change } => {
-            let tool = tool()?;
-            let (mut state, _) = begin(&tool, change)?;
-            mark_bad::mark(&tool, &mut state, &release, reason.as_deref(), clear)
+            mark_bad::run(&tool()?, &release, reason.as_deref(), clear, change)
         }
+        Command::Reload { change } => reload::run(&tool()?, change),
         Command::Status => status::print(&tool()?),
-        Command::Prune { keep, adopted, change } => {
-            let tool = tool()?;
-            let (mut state, _) = begin(&tool, change)?;
-            let keep = keep.unwrap_or(tool.config.releases.keep);
-            prune::prune(&tool, &mut state, Rules { keep, adopted, explain: true })
-        }
+        Command::Prune { keep, adopted, change } => prune::run(&tool()?, keep, adopted, change),
         Command::Completions { shell } => manual::completions(report, shell),
         Command::Man { directory } => manual::manual(report, directory.as_deref()),
     }
-}
-
-fn begin(tool: &Tool, change: Change) -> Result<(State, PutBack)> {
-    activation::begin(tool, change.dry_run, change.wait)
 }

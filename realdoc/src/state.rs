@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::os::interrupt::Interrupt;
+use crate::os::process;
 use crate::report::Report;
 
 pub mod history;
@@ -18,7 +20,8 @@ pub mod releases;
 
 use history::{Entry, Flip, History, What};
 use instances::Instances;
-use lock::Lock;
+use journal::Journal;
+use lock::{Kind, Lock, Patience};
 use releases::Store;
 
 /// The state as one command sees it.
@@ -28,47 +31,134 @@ pub struct State {
     pub store: Store,
     /// What has happened in it.
     pub history: History,
+    /// What is going on.
+    pub journal: Journal,
+    /// What could not be read.
+    pub problems: Vec<String>,
     /// Where links would lead after what a dry run has said so far.
     supposed: BTreeMap<PathBuf, String>,
-    /// Held until the end. Without it nothing is changed.
+    dry_run: bool,
+    /// Without it nothing is changed. It is let go while something runs that may take long.
     lock: Option<Lock>,
 }
 
 impl State {
-    /// The state for a command that changes nothing.
+    /// The state for a command that changes nothing, or does not yet.
     ///
     /// # Errors
-    /// A state that cannot be read.
-    pub fn look(config: &Config) -> Result<Self> {
+    /// There is no releases directory.
+    pub fn look(config: &Config, dry_run: bool) -> Result<Self> {
         let store = Store::open(config.releases.directory.as_path())?;
-        let history = History::load(&store)?;
-        Ok(Self { store, history, supposed: BTreeMap::new(), lock: None })
+        let mut state = Self {
+            store,
+            history: History::default(),
+            journal: Journal::default(),
+            problems: Vec::new(),
+            supposed: BTreeMap::new(),
+            dry_run,
+            lock: None,
+        };
+        state.load();
+        Ok(state)
     }
 
-    /// The state for a command that changes something, by the lock that it holds.
+    fn load(&mut self) {
+        self.history = History::load(&self.store);
+        self.problems = self.history.problems().to_vec();
+        let (journal, problem) = Journal::load(&self.store);
+        self.problems.extend(problem);
+        self.journal = journal;
+        for entry in &self.journal.unrecorded {
+            if !self.history.has(&entry.id) {
+                self.history.suppose(entry.clone());
+            }
+        }
+    }
+
+    /// Takes the lock and looks again. What could not be read is told once.
     ///
     /// # Errors
-    /// A state that cannot be read.
-    pub fn locked(store: Store, lock: Lock) -> Result<Self> {
-        let history = History::load(&store)?;
-        Ok(Self { store, history, supposed: BTreeMap::new(), lock: Some(lock) })
+    /// [`Error::Busy`](crate::error::Error::Busy), or the lock cannot be had.
+    pub fn lock(&mut self, patience: Patience, interrupt: &Interrupt, report: &Report) -> Result<()> {
+        let command = process::command_line();
+        let lock = Lock::acquire(&self.store, Kind::Change, &command, patience, interrupt, |holder| {
+            report.step("wait", format!("waiting for {holder}"));
+        })?;
+        self.lock = Some(lock);
+        let known = std::mem::take(&mut self.problems);
+        self.load();
+        for problem in self.problems.iter().filter(|problem| !known.contains(problem)) {
+            report.warn(problem);
+        }
+        self.catch_up(report);
+        Ok(())
+    }
+
+    /// Lets the lock go, for as long as something runs that is not ours.
+    pub fn unlock(&mut self) {
+        self.lock = None;
     }
 
     /// Whether to say only what would be done.
     #[must_use]
     pub fn is_dry_run(&self) -> bool {
-        self.lock.is_none()
+        self.dry_run
+    }
+
+    /// Writes what the history had no room for.
+    fn catch_up(&mut self, report: &Report) {
+        if self.journal.unrecorded.is_empty() {
+            return;
+        }
+        let mut history = History::load(&self.store);
+        while let Some(entry) = self.journal.unrecorded.first() {
+            if !history.has(&entry.id) && history.append(&self.store, entry.clone()).is_err() {
+                return;
+            }
+            self.journal.unrecorded.remove(0);
+        }
+        self.history = history;
+        if let Err(error) = self.write_journal() {
+            report.warn(error.to_string());
+        }
+    }
+
+    /// Records what has happened. What the history has no room for goes into the journal, which is to be written next.
+    ///
+    /// # Errors
+    /// What the file system says of the history.
+    pub fn record(&mut self, entry: Entry) -> Result<()> {
+        let recorded = self.history.append(&self.store, entry.clone());
+        if recorded.is_err() {
+            self.history.suppose(entry.clone());
+            self.journal.unrecorded.push(entry);
+        }
+        recorded
+    }
+
+    /// Puts the journal on disk.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn write_journal(&self) -> Result<()> {
+        self.journal.write(&self.store)
     }
 
     /// The instances. Where a link leads elsewhere than recorded, the history gets to know: what somebody did by hand
     /// is part of the way that a rollback goes back along.
     ///
     /// # Errors
-    /// A group that cannot be looked through, or the history cannot be written.
+    /// A directory that cannot be read.
     pub fn instances(&mut self, config: &Config, report: &Report) -> Result<Instances> {
-        let instances = Instances::find(config, &self.store)?;
-        if self.is_dry_run() {
-            return Ok(instances);
+        let instances = Instances::find(config, &self.store).strict()?;
+        self.take_note(&instances, report);
+        Ok(instances)
+    }
+
+    /// Takes note of where links lead that somebody else has flipped.
+    pub fn take_note(&mut self, instances: &Instances, report: &Report) {
+        if self.dry_run {
+            return;
         }
         let mut flips = Vec::new();
         for instance in &instances.list {
@@ -89,10 +179,15 @@ impl State {
             let since = place.link().map(|link| link.since);
             flips.push(Flip { instance: instance.name.clone(), link: instance.link.clone(), from, to, since });
         }
-        if !flips.is_empty() {
-            self.history.append(&self.store, Entry::now(What::Found { flips }))?;
+        if flips.is_empty() {
+            return;
         }
-        Ok(instances)
+        // The next command finds the same.
+        let entry = Entry::now(What::Found { flips });
+        if let Err(error) = self.history.append(&self.store, entry.clone()) {
+            report.warn(format!("where links lead cannot be recorded: {error}"));
+            self.history.suppose(entry);
+        }
     }
 
     /// Goes on as if this had happened: a prune that follows in a dry run is to say what it would really remove.

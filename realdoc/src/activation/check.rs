@@ -1,20 +1,27 @@
 //! The check command: whether a release may go live.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 
 use super::plan::Step;
-use crate::error::{Error, Result};
+use super::recover::relock;
+use crate::error::{FailedCheck, Result};
 use crate::os::limit::Limit;
 use crate::os::process;
-use crate::state::releases::Store;
+use crate::state::State;
 use crate::tool::Tool;
 
-/// Runs the check command in every release that a link of the plan goes to.
-pub(super) fn check(tool: &Tool, store: &Store, plan: &[Step]) -> Result<()> {
+/// Runs the check command in every release that a link of the plan goes to, and says in which it has failed. The lock is let
+/// go meanwhile.
+///
+/// # Errors
+/// [`Error::Interrupted`](crate::error::Error::Interrupted), or the command cannot be run.
+pub(super) fn check(tool: &Tool, state: &mut State, plan: &[Step]) -> Result<BTreeMap<String, FailedCheck>> {
+    let mut failed = BTreeMap::new();
     let Some(line) = &tool.config.commands.check else {
-        return Ok(());
+        return Ok(failed);
     };
+    state.unlock();
     let names: BTreeSet<&str> = plan.iter().filter_map(|step| step.flip.to.as_deref()).collect();
     for name in names {
         let instances: Vec<&str> = plan
@@ -23,7 +30,7 @@ pub(super) fn check(tool: &Tool, store: &Store, plan: &[Step]) -> Result<()> {
             .map(|step| step.flip.instance.as_str())
             .collect();
         // Joined to an absolute path, that is the path: a tree outside the releases is checked too.
-        let directory = store.path_of(name);
+        let directory = state.store.path_of(name);
         tool.report.step("check", format!("checking {name}: {line}"));
         let instances = instances.join(" ");
         let variables: [(&str, &OsStr); 3] = [
@@ -32,11 +39,11 @@ pub(super) fn check(tool: &Tool, store: &Store, plan: &[Step]) -> Result<()> {
             ("REALDOC_INSTANCES", instances.as_ref()),
         ];
         let limit = Limit { time: tool.config.timeouts.check.0, key: "check" };
-        process::shell(line, &directory, &variables, &tool.interrupt, limit)?.map_err(|ending| Error::CheckFailed {
-            release: name.to_owned(),
-            command: line.clone(),
-            ending,
-        })?;
+        if let Err(ending) = process::shell(line, &directory, &variables, &tool.interrupt, limit)? {
+            let (release, command) = (name.to_owned(), line.clone());
+            failed.insert(release.clone(), FailedCheck { release, command, ending });
+        }
     }
-    Ok(())
+    relock(tool, state)?;
+    Ok(failed)
 }

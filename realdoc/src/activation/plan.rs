@@ -39,59 +39,94 @@ impl Step {
     }
 }
 
-/// Looks at every link; what cannot go well is refused here, with all its reasons at once.
-pub(super) fn plan(tool: &Tool, state: &State, moves: Vec<Move>) -> Result<Vec<Step>> {
+/// A link that stays where it is, and why.
+#[derive(Debug)]
+pub struct Left {
+    /// The instance.
+    pub instance: String,
+    /// Its link.
+    pub link: PathBuf,
+    /// Where it leads, if that is known.
+    pub from: Option<String>,
+    /// Where it was to lead.
+    pub to: Option<String>,
+    /// What keeps it.
+    pub error: Error,
+}
+
+impl Left {
+    pub(super) fn of(step: Step, error: Error) -> Self {
+        let Flip { instance, link, from, to, .. } = step.flip;
+        Self { instance, link, from, to, error }
+    }
+
+    /// Says that it stays.
+    pub fn say(&self, report: &Report) {
+        let Self { instance, link, from, to, error } = self;
+        let (from, to, error) = (from.as_deref(), to.as_deref(), Some(error.to_string()));
+        report.say(&Event::Flip { instance, link, from, to, outcome: Outcome::Untouched, error });
+    }
+}
+
+/// Looks at every link. What cannot go well is found here, with all its reasons at once.
+pub(super) fn plan(tool: &Tool, state: &State, moves: Vec<Move>) -> (Vec<Step>, Vec<Left>) {
+    let mut plan = Vec::new();
+    let mut left = Vec::new();
+    for Move { instance, to } in moves {
+        let place = link::look(&state.store, &instance.link);
+        let from = place.as_ref().ok().and_then(Place::id);
+        match place.and_then(|place| step(tool, state, &instance, &place, &to)) {
+            Ok(step) => plan.push(step),
+            Err(error) => {
+                let Instance { name, link, .. } = instance;
+                left.push(Left { instance: name, link, from, to: Some(to), error });
+            }
+        }
+    }
+    (plan, left)
+}
+
+fn step(tool: &Tool, state: &State, instance: &Instance, place: &Place, to: &str) -> Result<Step> {
     let store = &state.store;
     let subdirectory = tool.config.releases.subdirectory.as_path();
-    let mut plan = Vec::new();
-    let mut obstacles = Vec::new();
-    for Move { instance, to } in moves {
-        let Instance { name, link, .. } = instance;
-        let is_path = to.starts_with('/');
-        let new = if is_path { PathBuf::from(&to) } else { store.target_of(&to, subdirectory) };
-        // A dry run has not staged what it would stage.
-        let is_supposed = state.is_dry_run() && !store.path_of(&to).exists();
-        if !new.is_dir() && !is_supposed {
-            let mut obstacle = format!("{} is no directory", new.display());
-            if !is_path && store.path_of(&to).is_dir() {
-                obstacle += "; [releases] subdirectory says that links lead there";
-            }
-            obstacles.push(obstacle);
-            continue;
-        }
-        let place = link::look(store, &link)?;
-        if let Place::Taken(what) = place {
-            obstacles.push(format!(
-                "{} ({name}) is {what}, no link, and is not replaced; `realdoc init` says how to move it",
-                link.display()
-            ));
-            continue;
-        }
-        if !link.parent().is_some_and(Path::is_dir) {
-            obstacles.push(format!("the directory of {} ({name}) does not exist", link.display()));
-            continue;
-        }
-        let target = place.link().map(|link| &link.target);
-        let real = new.canonicalize().ok();
-        let already = match target {
-            Some(Target::Release { name, path }) => *name == to && Some(path) == real.as_ref(),
-            Some(Target::Elsewhere(path)) => Some(path) == real.as_ref(),
-            _ => false,
-        };
-        if let Some(Target::Release { name: release, path }) = target
-            && !is_path
-            && store.target_of(release, subdirectory).canonicalize().ok().as_ref() != Some(path)
-        {
-            tool.report.warn(format!(
-                "{name} leads to {} and not to \"{}\" in {release}, as [releases] subdirectory says",
-                path.display(),
-                subdirectory.display()
-            ));
-        }
-        let old = place.link().map(|link| link.text.clone());
-        let flip = Flip { instance: name, link: link.clone(), from: place.id(), to: Some(to), since: None };
-        plan.push(Step { flip, change: Change { link, old, new }, already });
+    let Instance { name, link, .. } = instance;
+    let is_path = to.starts_with('/');
+    let new = if is_path { PathBuf::from(to) } else { store.target_of(to, subdirectory) };
+    // A dry run has not staged what it would stage.
+    let is_supposed = state.is_dry_run() && !store.path_of(to).exists();
+    if !new.is_dir() && !is_supposed {
+        let hint = "; [releases] subdirectory says that links lead there";
+        let is_hint = !is_path && store.path_of(to).is_dir();
+        return Err(Error::Refused(format!("{} is no directory{}", new.display(), if is_hint { hint } else { "" })));
     }
-    obstacles.dedup();
-    if obstacles.is_empty() { Ok(plan) } else { Err(Error::Refused(obstacles.join("\n"))) }
+    if let Place::Taken(what) = place {
+        return Err(Error::Refused(format!(
+            "{} ({name}) is {what}, no link, and is not replaced; `realdoc init` says how to move it",
+            link.display()
+        )));
+    }
+    if !link.parent().is_some_and(Path::is_dir) {
+        return Err(Error::Refused(format!("the directory of {} ({name}) does not exist", link.display())));
+    }
+    let target = place.link().map(|link| &link.target);
+    let real = new.canonicalize().ok();
+    let already = match target {
+        Some(Target::Release { name, path }) => name == to && Some(path) == real.as_ref(),
+        Some(Target::Elsewhere(path)) => Some(path) == real.as_ref(),
+        _ => false,
+    };
+    if let Some(Target::Release { name: release, path }) = target
+        && !is_path
+        && store.target_of(release, subdirectory).canonicalize().ok().as_ref() != Some(path)
+    {
+        tool.report.warn(format!(
+            "{name} leads to {} and not to \"{}\" in {release}, as [releases] subdirectory says",
+            path.display(),
+            subdirectory.display()
+        ));
+    }
+    let old = place.link().map(|link| link.text.clone());
+    let from = place.id();
+    let flip = Flip { instance: name.clone(), link: link.clone(), from, to: Some(to.to_owned()), since: None };
+    Ok(Step { flip, change: Change { link: link.clone(), old, new }, already })
 }

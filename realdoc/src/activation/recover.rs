@@ -1,57 +1,40 @@
-//! The beginning of a command that changes something: with the lock, and with everything that an earlier command left
-//! half-done put right.
+//! Taking the lock, and putting right what a killed activation has left half-done.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::plan::Step;
-use super::reload::{finish, reload};
 use super::undo::{put_back, sync};
 use crate::error::{Error, Result};
-use crate::fs::tree;
-use crate::os::process;
 use crate::report::Outcome;
 use crate::state::State;
 use crate::state::history::What;
-use crate::state::journal::{Change, Journal};
-use crate::state::lock::Lock;
-use crate::state::releases::Store;
+use crate::state::journal::{Activation, Change, OwedReload};
+use crate::state::lock::Patience;
 use crate::tool::Tool;
+
+/// How long to wait for the lock where giving up would be a pity: it is held for milliseconds.
+const PATIENCE: Patience = Patience::For(Duration::from_secs(10));
 
 /// The links of an activation that a killed command left half-done, and that are put back.
 pub type PutBack = BTreeSet<PathBuf>;
 
-/// Begins a command that changes something. With `dry_run` it changes nothing and needs no lock.
+/// Takes the lock again after something has run that took long.
 ///
 /// # Errors
-/// [`Error::Busy`], or a state that cannot be read or put right.
-pub fn begin(tool: &Tool, dry_run: bool, wait: bool) -> Result<(State, PutBack)> {
-    if dry_run {
-        let state = State::look(&tool.config)?;
-        if Journal::load(&state.store)?.is_some() {
-            tool.report.warn("an activation is going on or was interrupted; what follows may not be how it ends");
-        }
-        return Ok((state, PutBack::new()));
-    }
-    let store = Store::open(tool.config.releases.directory.as_path())?;
-    store.prepare()?;
-    let lock = Lock::acquire(&store, &process::command_line(), wait, &tool.interrupt, |holder| {
-        tool.report.step("wait", format!("waiting for {holder}"));
-    })?;
-    let mut state = State::locked(store, lock)?;
-    let put_back = recover(tool, &mut state)?;
-    sweep(tool, &state.store)?;
-    Ok((state, put_back))
+/// [`Error::Busy`], or [`Error::Mixed`] if somebody else's activation has been interrupted meanwhile.
+pub(crate) fn relock(tool: &Tool, state: &mut State) -> Result<()> {
+    lock(tool, state, PATIENCE)?.map(|_| ())
 }
 
-/// Removes what killed commands left in the releases directory.
-fn sweep(tool: &Tool, store: &Store) -> Result<()> {
-    for leftover in store.leftovers()? {
-        if let Err(error) = tree::remove(&leftover) {
-            tool.report.warn(format!("a leftover of an interrupted command stays: {error}"));
-        }
-    }
-    Ok(())
+/// Takes the lock. Inside is what has become of an activation that a killed command left half-done.
+///
+/// # Errors
+/// [`Error::Busy`]; inside, [`Error::Mixed`].
+pub(super) fn lock(tool: &Tool, state: &mut State, patience: Patience) -> Result<Result<PutBack>> {
+    state.lock(patience, &tool.interrupt, &tool.report)?;
+    Ok(recover(tool, state))
 }
 
 /// Puts right what a killed activation left. Only with the lock.
@@ -59,19 +42,18 @@ fn sweep(tool: &Tool, store: &Store) -> Result<()> {
 /// # Errors
 /// [`Error::Mixed`] if a link can be neither left nor put back.
 fn recover(tool: &Tool, state: &mut State) -> Result<PutBack> {
-    let Some(journal) = Journal::load(&state.store)? else {
+    let Some(Activation { entry, changes }) = state.journal.activation.clone() else {
         return Ok(PutBack::new());
     };
-    for change in &journal.changes {
+    for change in &changes {
         change.remove_unborn();
     }
-    let recorded = state.history.has(&journal.entry.id);
-    let complete = recorded || journal.changes.iter().all(|change| change.is_made().unwrap_or(false));
-    let plan: Vec<Step> = journal
-        .entry
+    let recorded = state.history.has(&entry.id);
+    let complete = recorded || changes.iter().all(|change| change.is_made().unwrap_or(false));
+    let plan: Vec<Step> = entry
         .flips()
         .iter()
-        .zip(&journal.changes)
+        .zip(&changes)
         .map(|(flip, change)| Step { flip: flip.clone(), change: change.clone(), already: false })
         .collect();
     if !complete {
@@ -81,29 +63,26 @@ fn recover(tool: &Tool, state: &mut State) -> Result<PutBack> {
         return match put_back(tool, state, &made, &[], "an interrupted activation") {
             Error::PutBack { .. } => {
                 // A rollback that was interrupted is to be done again.
-                if !matches!(journal.entry.what, What::Activate { .. }) {
+                if !matches!(entry.what, What::Activate { .. }) {
                     return Ok(PutBack::new());
                 }
-                Ok(journal.changes.into_iter().filter(Change::is_undone).map(|change| change.link).collect())
+                Ok(changes.into_iter().filter(Change::is_undone).map(|change| change.link).collect())
             }
             error => Err(error),
         };
     }
     tool.report.note("an activation was interrupted when every link was flipped; finishing it");
+    let of = entry.id.clone();
     if !recorded {
-        sync(&tool.report, journal.changes.iter());
-        state.history.append(&state.store, journal.entry)?;
+        sync(&tool.report, changes.iter());
+        // Else it is in the journal.
+        let _ = state.record(entry);
     }
-    for step in &plan {
+    for step in plan.iter().filter(|step| step.change.is_made().unwrap_or(false)) {
         step.say(&tool.report, Outcome::Flipped, None);
     }
-    let reloaded = reload(tool, &state.store);
-    match finish(tool, &state.store, reloaded) {
-        // The command that is about to begin has another purpose.
-        Err(error @ Error::ReloadFailed { .. }) => {
-            tool.report.warn(error.to_string());
-            Ok(PutBack::new())
-        }
-        result => result.map(|()| PutBack::new()),
-    }
+    state.journal.activation = None;
+    state.journal.reload = Some(OwedReload { of, failed: false });
+    state.write_journal()?;
+    Ok(PutBack::new())
 }

@@ -1,29 +1,56 @@
-//! The reload command, and with it the end of an activation.
+//! The reload command, which is owed from the moment at which links are flipped until it has succeeded.
 
+use super::recover::relock;
 use crate::error::{Error, Result};
+use crate::os::failpoint::pause;
 use crate::os::limit::Limit;
 use crate::os::process;
-use crate::state::journal::Journal;
-use crate::state::releases::Store;
+use crate::state::State;
+use crate::state::journal::OwedReload;
 use crate::tool::Tool;
 
-/// Runs the reload command.
-pub(super) fn reload(tool: &Tool, store: &Store) -> Result<()> {
+/// Runs the reload command, and takes note of how it has ended. The lock is let go meanwhile.
+///
+/// # Errors
+/// [`Error::ReloadFailed`], [`Error::Interrupted`].
+pub fn reload(tool: &Tool, state: &mut State) -> Result<()> {
+    // One that is needed for a later activation is another one.
+    let of = state.journal.reload.as_ref().map(|reload| reload.of.clone());
     let Some(line) = &tool.config.commands.reload else {
-        return Ok(());
+        return forget(state, of.as_deref());
     };
     tool.report.step("reload", format!("reloading: {line}"));
+    state.unlock();
     let limit = Limit { time: tool.config.timeouts.reload.0, key: "reload" };
-    process::shell(line, store.directory(), &[], &tool.interrupt, limit)?
-        .map_err(|ending| Error::ReloadFailed { command: line.clone(), ending })
+    let ended = process::shell(line, state.store.directory(), &[], &tool.interrupt, limit);
+    pause("activate.reloaded", &tool.interrupt);
+    if matches!(ended, Err(Error::Interrupted(_))) {
+        tool.report.note("the reload was interrupted, and the next command runs it");
+    }
+    let ended = ended?.map_err(|ending| Error::ReloadFailed { command: line.clone(), ending });
+    if let Err(error) = relock(tool, state) {
+        tool.report.warn(format!("how the reload has ended is not recorded: {error}"));
+        return ended;
+    }
+    if ended.is_ok() {
+        forget(state, of.as_deref())?;
+    } else {
+        // The message says what to do; another command has another purpose.
+        state.journal.reload = state
+            .journal
+            .reload
+            .take()
+            .map(|reload| OwedReload { failed: true, ..reload })
+            .or_else(|| Some(OwedReload { of: String::new(), failed: true }));
+        state.write_journal()?;
+    }
+    ended
 }
 
-/// The end of an activation: the journal goes, unless the reload is still to be run.
-pub(super) fn finish(tool: &Tool, store: &Store, reloaded: Result<()>) -> Result<()> {
-    if let Err(Error::Interrupted(_)) = reloaded {
-        tool.report.note("every link is flipped; the reload was interrupted, and the next command runs it");
-    } else {
-        Journal::remove(store)?;
+fn forget(state: &mut State, of: Option<&str>) -> Result<()> {
+    if state.journal.reload.as_ref().is_none_or(|reload| Some(reload.of.as_str()) != of) {
+        return Ok(());
     }
-    reloaded
+    state.journal.reload = None;
+    state.write_journal()
 }

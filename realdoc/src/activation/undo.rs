@@ -10,7 +10,7 @@ use crate::os::failpoint::pause;
 use crate::report::{Outcome, Report};
 use crate::state::State;
 use crate::state::history::{Entry, Flip, What};
-use crate::state::journal::{Change, Journal};
+use crate::state::journal::Change;
 use crate::tool::Tool;
 
 /// Puts links back that were flipped, and says what became of each.
@@ -36,7 +36,8 @@ pub(super) fn put_back(tool: &Tool, state: &mut State, flipped: &[Step], untouch
         // The journal stays, for the next command.
         return Error::Mixed { cause };
     }
-    match Journal::remove(&state.store) {
+    state.journal.activation = None;
+    match state.write_journal() {
         Ok(()) => Error::PutBack { cause },
         Err(error) => Error::PutBack { cause: format!("{cause}; {error}") },
     }

@@ -1,24 +1,36 @@
 //! `deploy`: stage, activate and prune.
 
-use crate::cli::{Fetch, Selection};
+use crate::activation;
+use crate::cli::{Change, Fetch, Selection};
 use crate::commands::prune::{self, Rules};
 use crate::commands::{activate, stage};
 use crate::error::{Error, Result};
-use crate::state::State;
 use crate::tool::Tool;
 
 /// Stages the release of a reference, flips links to it, and removes releases that nobody needs.
 ///
 /// # Errors
-/// As [`stage::stage`] and [`activate::activate`]; a prune that fails is a warning.
-pub fn deploy(tool: &Tool, state: &mut State, reference: &str, instances: &Selection, fetch: &Fetch) -> Result<()> {
-    let Selection { to, all } = instances;
+/// As [`stage::run`] and [`activate::run`]; a prune that fails is a warning.
+pub fn run(
+    tool: &Tool,
+    reference: &str,
+    instances: &Selection,
+    fetch: &Fetch,
+    check: bool,
+    change: Change,
+) -> Result<()> {
+    let (mut state, _) = activation::begin(tool, change.dry_run, change.wait)?;
     // A name that is none should not come out after ten minutes of building.
-    state.instances(&tool.config, &tool.report)?.select(to, *all)?;
-    let release = stage::stage(tool, state, reference, !fetch.no_fetch)?;
-    activate::activate_named(tool, state, &release, to, *all)?;
+    state.instances(&tool.config, &tool.report)?.select(&instances.to, instances.all)?;
+    state.unlock();
+    let staged = stage::stage(tool, &state.store, reference, !fetch.no_fetch, change)?;
+    if !change.dry_run {
+        activation::relock(tool, &mut state)?;
+    }
+    activate::activate(tool, &mut state, &staged.name, instances, check)?;
+    drop(staged);
     let rules = Rules { keep: tool.config.releases.keep, adopted: false, explain: false };
-    match prune::prune(tool, state, rules) {
+    match prune::prune(tool, &mut state, rules) {
         Err(error @ Error::Interrupted(_)) => Err(error),
         // What was asked for is done.
         Err(error) => {

@@ -1,8 +1,10 @@
 //! `mark-bad`: the marks that keep rollbacks and activations away from a release.
 
+use crate::activation;
+use crate::cli::Change;
 use crate::error::Result;
-use crate::state::State;
 use crate::state::history::{Entry, What};
+use crate::state::instances::Instances;
 use crate::state::link;
 use crate::tool::Tool;
 
@@ -10,7 +12,8 @@ use crate::tool::Tool;
 ///
 /// # Errors
 /// [`Error::NotFound`](crate::error::Error::NotFound) if there is no such release, or the history cannot be written.
-pub fn mark(tool: &Tool, state: &mut State, release: &str, reason: Option<&str>, clear: bool) -> Result<()> {
+pub fn run(tool: &Tool, release: &str, reason: Option<&str>, clear: bool, change: Change) -> Result<()> {
+    let (mut state, _) = activation::begin(tool, change.dry_run, change.wait)?;
     let release = state.store.find(release)?.name;
     let is_bad = state.history.is_bad(&release).is_some();
     let done = match (clear, state.is_dry_run()) {
@@ -32,12 +35,21 @@ pub fn mark(tool: &Tool, state: &mut State, release: &str, reason: Option<&str>,
     if clear {
         return Ok(());
     }
-    for instance in state.instances(&tool.config, &tool.report)?.list {
-        let place = link::look(&state.store, &instance.link)?;
-        if place.link().and_then(|link| link.target.release()) == Some(release.as_str()) {
-            let name = &instance.name;
-            tool.report.warn(format!("{name} leads to it: `realdoc rollback --to {name}` goes back"));
+    let mut users = Vec::new();
+    for instance in Instances::find(&tool.config, &state.store).list {
+        let place = link::look(&state.store, &instance.link);
+        if place.is_ok_and(|place| place.link().and_then(|link| link.target.release()) == Some(release.as_str())) {
+            users.push(instance.name);
         }
+    }
+    if let [first, others @ ..] = &users[..] {
+        let (others, lead) = match others.len() {
+            0 => (String::new(), "leads"),
+            1 => (format!(" and {}", others[0]), "lead"),
+            count => (format!(" and {count} others"), "lead"),
+        };
+        let how = format!("`realdoc rollback --from {release}` goes back");
+        tool.report.warn(format!("{first}{others} {lead} to it: {how}"));
     }
     Ok(())
 }

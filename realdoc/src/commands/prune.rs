@@ -8,9 +8,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::activation;
+use crate::cli::Change;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::fs::durable;
@@ -22,6 +25,9 @@ use crate::state::instances::{Instance, Instances};
 use crate::state::link::{self, Place, Target};
 use crate::state::releases::{Release, Store, TRASH_PREFIX};
 use crate::tool::Tool;
+
+/// Why a release stays that somebody holds.
+const HELD: &str = "another realdoc is about to use it";
 
 /// What a prune goes by.
 #[derive(Clone, Copy, Debug)]
@@ -37,9 +43,22 @@ pub struct Rules {
 /// Removes what no instance needs.
 ///
 /// # Errors
-/// A link or a release that cannot be looked at; then nothing is removed. A release that cannot be removed; then the
-/// others are.
+/// As [`prune`].
+pub fn run(tool: &Tool, keep: Option<usize>, adopted: bool, change: Change) -> Result<()> {
+    let (mut state, _) = activation::begin(tool, change.dry_run, change.wait)?;
+    let keep = keep.unwrap_or(tool.config.releases.keep);
+    prune(tool, &mut state, Rules { keep, adopted, explain: true })
+}
+
+/// As [`run`], at the end of a command. The lock is let go.
+///
+/// # Errors
+/// A link or a release that cannot be looked at, or a history that cannot be read whole; then nothing is removed. A release
+/// that cannot be removed; then the others are.
 pub fn prune(tool: &Tool, state: &mut State, rules: Rules) -> Result<()> {
+    if let Some(problem) = state.history.problems().first() {
+        return Err(Error::Refused(format!("nothing is removed, because what was live cannot be told: {problem}")));
+    }
     let instances = state.instances(&tool.config, &tool.report)?;
     let links = links(state, instances);
     let Choice { go, stay } = choose(tool, state, &links, rules)?;
@@ -47,14 +66,39 @@ pub fn prune(tool: &Tool, state: &mut State, rules: Rules) -> Result<()> {
         tool.report.say(&Event::Kept { release: &release.name, reason });
     }
     let mut failure = None;
+    let mut trash: Vec<Trash> = Vec::new();
+    if !state.is_dry_run() {
+        let leftovers = state.store.leftovers()?.into_iter();
+        trash.extend(leftovers.map(|path| Trash { name: None, path, bytes: 0 }));
+    }
     for release in go {
         tool.interrupt.check()?;
-        if let Err(error) = remove(tool, state, &release, &links) {
+        match bury(tool, state, &release, &links) {
+            Ok(buried) => trash.extend(buried),
+            Err(error) => {
+                tool.report.warn(error.to_string());
+                failure = Some(error);
+            }
+        }
+    }
+    // Nobody has to wait for thousands of files.
+    state.unlock();
+    for trash in trash {
+        tool.interrupt.check()?;
+        if let Err(error) = remove(tool, &trash) {
             tool.report.warn(error.to_string());
-            failure = Some(error);
+            failure = failure.or(Some(error));
         }
     }
     failure.map_or(Ok(()), Err)
+}
+
+/// What has no name of a release any more.
+struct Trash {
+    /// The name that it had; none for what an interrupted command has left.
+    name: Option<String>,
+    path: PathBuf,
+    bytes: u64,
 }
 
 /// What becomes of the releases.
@@ -154,6 +198,8 @@ fn choose(tool: &Tool, state: &State, links: &[Watched], rules: Rules) -> Result
             what
         } else if release.record.is_none() && !rules.adopted {
             "not staged by realdoc; --adopted lets it go".to_owned()
+        } else if !state.is_dry_run() && state.store.hold_alone(name)?.is_none() {
+            HELD.to_owned()
         } else if let Some(time) = last_live.filter(|&time| is_recent(time)) {
             format!("was live {} ago; requests may still run in it", age(time))
         } else if is_recent(release.since()) {
@@ -180,36 +226,48 @@ fn choose(tool: &Tool, state: &State, links: &[Watched], rules: Rules) -> Result
     Ok(Choice { go, stay })
 }
 
-fn remove(tool: &Tool, state: &State, release: &Release, links: &[Watched]) -> Result<()> {
+/// Takes its name from a release. Nothing in a dry run, which only says so.
+fn bury(tool: &Tool, state: &State, release: &Release, links: &[Watched]) -> Result<Option<Trash>> {
     let Release { name, path, .. } = release;
     let store = &state.store;
-    let interrupt = &tool.interrupt;
-    let dry_run = state.is_dry_run();
     tree::refuse_mounts(path)?;
     let bytes = tree::measure(path)?.bytes;
-    if !dry_run {
-        let trash = store.directory().join(format!("{TRASH_PREFIX}{name}"));
-        let led: Vec<bool> = links.iter().map(|watched| leads(&state.store, &watched.link)).collect();
-        durable::rename(path, &trash)?;
-        pause("prune.moved", interrupt);
-        for (watched, led) in links.iter().zip(led) {
-            let place = link::look(store, &watched.link);
-            let gone = Target::Gone { name: name.clone() };
-            let misses_it = place.is_ok_and(|place| place.link().is_some_and(|link| link.target == gone));
-            if misses_it || (led && !leads(&state.store, &watched.link)) {
-                durable::rename(&trash, path)?;
-                return Err(Error::Refused(format!("{name} is kept: {} has just come to need it", watched.name)));
-            }
-        }
-        store.remove_record(name)?;
-        durable::sync_directory(store.directory())?;
-        pause("prune.forgotten", interrupt);
-        let spinner = tool.report.spinner(format!("removing {name}"));
-        tree::remove(&trash)?;
-        drop(spinner);
-        pause("prune.removed", interrupt);
+    if state.is_dry_run() {
+        tool.report.say(&Event::Pruned { release: name, bytes, dry_run: true });
+        return Ok(None);
     }
-    tool.report.say(&Event::Pruned { release: name, bytes, dry_run });
+    let Some(_hold) = store.hold_alone(name)? else {
+        tool.report.say(&Event::Kept { release: name, reason: HELD.to_owned() });
+        return Ok(None);
+    };
+    let trash = store.directory().join(format!("{TRASH_PREFIX}{}-{name}", process::id()));
+    let led: Vec<bool> = links.iter().map(|watched| leads(store, &watched.link)).collect();
+    durable::rename(path, &trash)?;
+    pause("prune.moved", &tool.interrupt);
+    for (watched, led) in links.iter().zip(led) {
+        let place = link::look(store, &watched.link);
+        let gone = Target::Gone { name: name.clone() };
+        let misses_it = place.is_ok_and(|place| place.link().is_some_and(|link| link.target == gone));
+        if misses_it || (led && !leads(store, &watched.link)) {
+            durable::rename(&trash, path)?;
+            return Err(Error::Refused(format!("{name} is kept: {} has just come to need it", watched.name)));
+        }
+    }
+    store.remove_record(name)?;
+    durable::sync_directory(store.directory())?;
+    pause("prune.forgotten", &tool.interrupt);
+    Ok(Some(Trash { name: Some(name.clone()), path: trash, bytes }))
+}
+
+fn remove(tool: &Tool, trash: &Trash) -> Result<()> {
+    let Trash { name, path, bytes } = trash;
+    let spinner = tool.report.spinner(format!("removing {}", name.as_deref().unwrap_or("leftovers")));
+    tree::remove(path)?;
+    drop(spinner);
+    if let Some(release) = name {
+        pause("prune.removed", &tool.interrupt);
+        tool.report.say(&Event::Pruned { release, bytes: *bytes, dry_run: false });
+    }
     Ok(())
 }
 

@@ -1,65 +1,152 @@
 //! `rollback`: links back to where they led before.
 //!
-//! Owns: which target an instance goes back to. Must not: flip (`activate` does), or go by names and times; only the
-//! history knows what an instance ran before.
+//! Owns: which target an instance goes back to. Must not: flip (`activation` does), or go by names and times; only the
+//! history knows what an instance ran before. It is never refused as a whole: whoever can go back goes.
 
-use crate::activation::{self, Direction, Move, PutBack};
+use std::collections::BTreeMap;
+
+use crate::activation::{self, Direction, Flipped, Left, Move, PutBack};
+use crate::cli::{Change, Selection};
 use crate::error::{Error, Result};
 use crate::state::State;
-use crate::state::link;
+use crate::state::instances::{Instance, Instances};
+use crate::state::link::{self, Place};
+use crate::state::releases::Release;
 use crate::tool::Tool;
 
-/// Flips the instances that are named back, each to what it ran before, or all to one release that they ran.
+/// Which links go back, and where to.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Which links.
+    pub instances: Selection,
+    /// Only those that lead to this release.
+    pub from: Option<String>,
+    /// To this release, which each of them must have run.
+    pub release: Option<String>,
+    /// Without the check command.
+    pub skip_check: bool,
+}
+
+/// Flips links back, each to what it ran before, or all to one release that they ran.
 ///
 /// # Errors
-/// As [`activation::flip`]; [`Error::NotFound`] if one of them has nothing to go back to.
-pub fn rollback(
-    tool: &Tool,
-    state: &mut State,
-    put_back: &PutBack,
-    to: &[String],
-    all: bool,
-    release: Option<&str>,
-    check: bool,
-) -> Result<()> {
-    let instances = state.instances(&tool.config, &tool.report)?.select(to, all)?;
-    let release = release.map(|text| state.store.find(text)).transpose()?;
+/// As [`activation::flip`]; [`Error::Partial`] if some go back and others cannot, [`Error::NotFound`] if none has anything
+/// to go back to.
+pub fn rollback(tool: &Tool, wanted: &Wanted, change: Change) -> Result<()> {
+    let (mut state, put_back) = activation::begin_whatever(tool, change.dry_run, change.wait)?;
+    let put_back = put_back.unwrap_or_else(|error| {
+        tool.report.warn(error.to_string());
+        state.journal.activation = None;
+        PutBack::new()
+    });
+    let Flipped { done, left } = go_back(tool, &mut state, &put_back, wanted)?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    let reasons = |separator: &str| left.iter().map(|left| left.error.to_string()).collect::<Vec<_>>().join(separator);
+    if done > 0 {
+        return Err(Error::Partial { flipped: done, left: reasons("; ") });
+    }
+    if left.iter().all(|left| matches!(left.error, Error::NotFound(_))) {
+        return Err(Error::NotFound(reasons("\n")));
+    }
+    let all = Error::Refused(reasons("\n"));
+    // Its exit code says that the check is what to look at, or to skip.
+    let check = left.into_iter().map(|left| left.error).find(|error| matches!(error, Error::CheckFailed(_)));
+    Err(check.unwrap_or(all))
+}
+
+fn go_back(tool: &Tool, state: &mut State, put_back: &PutBack, wanted: &Wanted) -> Result<Flipped> {
+    let Wanted { instances, from, release, skip_check } = wanted;
+    let found = Instances::find(&tool.config, &state.store);
+    state.take_note(&found, &tool.report);
+    let all = instances.all || (from.is_some() && instances.to.is_empty());
+    let chosen = match found.select(&instances.to, all) {
+        // The name may be that of a group which cannot be read.
+        Err(error) => return Err(found.strict().err().unwrap_or(error)),
+        Ok(chosen) => chosen,
+    };
+    let from = from.as_deref().map(|text| state.store.find(text)).transpose()?;
+    let release = release.as_deref().map(|text| state.store.find(text)).transpose()?;
+    if let Some(release) = &release
+        && let Some(obstacle) = state.obstacle(&release.name)
+    {
+        return Err(Error::Refused(format!("{} {obstacle}", release.name)));
+    }
     let mut moves = Vec::new();
-    let mut obstacles = Vec::new();
-    for instance in instances {
+    let mut left = Vec::new();
+    if all {
+        left.extend(found.unreadable.into_iter().map(|(group, error)| {
+            let (instance, link) = (group, tool.config.releases.directory.as_path().to_owned());
+            Left { instance, link, from: None, to: None, error }
+        }));
+    }
+    let mut pairs: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for instance in chosen {
+        let name = instance.name.clone();
         // Whoever finds a deploy half-done wants to be where it began, and not yet another step further back.
         if release.is_none() && put_back.contains(&instance.link) {
-            let name = &instance.name;
             tool.report.note(format!("{name}: the interrupted activation is put back, and that was its rollback"));
             continue;
         }
-        let target = if let Some(release) = &release {
-            let was_there = state.history.way(&instance.link).iter().any(|visit| visit.target == release.name);
-            if let Some(obstacle) = state.obstacle(&release.name) {
-                return Err(Error::Refused(format!("{} {obstacle}", release.name)));
+        let place = link::look(&state.store, &instance.link);
+        let now = place.as_ref().ok().and_then(Place::id);
+        if from.as_ref().is_some_and(|from| now.as_deref() != Some(&from.name)) {
+            continue;
+        }
+        match place.and_then(|_| target(tool, state, &instance, now.as_deref(), release.as_ref())) {
+            Ok(to) => {
+                let now = now.unwrap_or_else(|| "no link".to_owned());
+                pairs.entry((now, to.clone())).or_default().push(name);
+                moves.push(Move { instance, to });
             }
-            if !was_there {
-                obstacles.push(format!("{} has never led to {}; use activate", instance.name, release.name));
-                continue;
-            }
-            release.name.clone()
-        } else {
-            let now = link::look(&state.store, &instance.link)?.id();
-            let (target, passed) = state.previous(&instance.link, now.as_deref());
-            for passed in passed {
-                let why = state.obstacle(&passed).unwrap_or_default();
-                tool.report.note(format!("{}: not back to {passed}, which {why}", instance.name));
-            }
-            let Some(target) = target else {
-                obstacles.push(format!("{} has nothing to go back to", instance.name));
-                continue;
-            };
-            target
-        };
-        moves.push(Move { instance, to: target });
+            Err(error) => left.push(Left { instance: name, link: instance.link, from: now, to: None, error }),
+        }
     }
-    if !obstacles.is_empty() {
-        return Err(Error::NotFound(obstacles.join("\n")));
+    if let Some(from) = &from
+        && moves.is_empty()
+        && left.is_empty()
+    {
+        tool.report.note(format!("nothing leads to {}", from.name));
     }
-    activation::flip(tool, state, Direction::Rollback, moves, check)
+    for ((from, to), names) in &pairs {
+        tool.report.step("plan", format!("going back: {from} -> {to}: {}", names.join(", ")));
+    }
+    let mut origins: Vec<_> = pairs.keys().map(|(from, _)| from).collect();
+    origins.dedup();
+    if origins.len() > 1 {
+        tool.report.note("they lead to different releases; `--from RELEASE` takes back only those that lead to one");
+    }
+    for left in &left {
+        left.say(&tool.report);
+    }
+    let mut flipped = activation::flip(tool, state, Direction::Rollback, moves, !skip_check)?;
+    flipped.left.splice(0..0, left);
+    Ok(flipped)
+}
+
+/// Where the instance goes back to.
+fn target(
+    tool: &Tool,
+    state: &State,
+    instance: &Instance,
+    now: Option<&str>,
+    release: Option<&Release>,
+) -> Result<String> {
+    let Instance { name, link, .. } = instance;
+    if let Some(release) = release {
+        let was_there = state.history.way(link).iter().any(|visit| visit.target == release.name);
+        let error = || Error::NotFound(format!("{name} has never led to {}; use activate", release.name));
+        return if was_there { Ok(release.name.clone()) } else { Err(error()) };
+    }
+    let (target, passed) = state.previous(link, now);
+    for passed in passed {
+        let why = state.obstacle(&passed).unwrap_or_default();
+        tool.report.note(format!("{name}: not back to {passed}, which {why}"));
+    }
+    target.ok_or_else(|| {
+        Error::NotFound(format!(
+            "{name} has nothing to go back to; `realdoc activate RELEASE --to {name}` leads it elsewhere"
+        ))
+    })
 }

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::error::{Context, Error, Result};
+use crate::activation;
+use crate::cli::Change;
+use crate::error::{Context, Ending, Error, Result};
 use crate::fs::durable;
 use crate::fs::shared;
 use crate::fs::tree;
@@ -22,60 +24,222 @@ use crate::os::failpoint::pause;
 use crate::os::limit::Limit;
 use crate::os::process;
 use crate::report::Event;
-use crate::state::State;
-use crate::state::releases::{Record, Release, STAGING_PREFIX};
+use crate::state::lock::{Kind, Lock, Patience};
+use crate::state::releases::{Hold, Record, Release, STAGING_PREFIX, Store};
 use crate::tool::Tool;
 
-/// Stages the commit that `reference` stands for, unless it is staged. Returns the name of the release.
+/// A release that is staged.
+#[derive(Debug)]
+pub struct Staged {
+    /// Its name.
+    pub name: String,
+    /// As long as this lives, no prune takes it away; in a dry run there may be nothing to hold.
+    _hold: Option<Hold>,
+}
+
+/// Stages the commit that `reference` stands for, unless it is staged.
 ///
 /// # Errors
 /// Whatever can go wrong; nothing of the release is then left.
-pub fn stage(tool: &Tool, state: &State, reference: &str, fetch: bool) -> Result<String> {
-    let repository = Repository::open(&tool.config, &state.store, &tool.report, &tool.interrupt)?;
+pub fn run(tool: &Tool, reference: &str, fetch: bool, change: Change) -> Result<()> {
+    let (mut state, _) = activation::begin(tool, change.dry_run, change.wait)?;
+    state.unlock();
+    stage(tool, &state.store, reference, fetch, change).map(|_| ())
+}
+
+/// As [`run`], for a command that has begun, and has let the lock go.
+///
+/// # Errors
+/// As [`run`]; [`Error::Busy`] if somebody else makes a release.
+pub fn stage(tool: &Tool, store: &Store, reference: &str, fetch: bool, change: Change) -> Result<Staged> {
+    let lock = if change.dry_run { None } else { Some(lock(tool, store, change.wait)?) };
     let fetch = fetch && tool.config.git.fetch;
-    let commit = if state.is_dry_run() && fetch {
-        repository.resolve_remotely(reference)?
-    } else {
-        if fetch {
-            repository.fetch()?;
+    let stager = Stager { tool, store, lock, reference, fetch };
+    match stager.stage() {
+        Err(error @ (Error::Git { ending: Ending::Status(_), .. } | Error::Io { .. })) if !change.dry_run => {
+            stager.mend(error)?.stage()
         }
-        repository.resolve(reference)?
-    };
-    let releases = state.store.releases()?;
-    let is_it = |record: &Option<Record>| record.as_ref().is_some_and(|record| record.commit == commit.id);
-    if let Some(release) = releases.iter().find(|release| is_it(&release.record)) {
-        if commit.is_named && !state.is_dry_run() {
-            remember(tool, state, release, reference);
-        }
-        say(tool, state, &release.name, &commit.id, &release.path, true);
-        return Ok(release.name.clone());
-    }
-    let name = name(reference, &commit);
-    let path = state.store.path_of(&name);
-    if path.symlink_metadata().is_ok() {
-        return Err(Error::Refused(format!("{} is in the way and was not staged by realdoc", path.display())));
-    }
-    if !state.is_dry_run() {
-        make(tool, state, &repository, reference, &commit, &name)?;
-    }
-    say(tool, state, &name, &commit.id, &path, false);
-    Ok(name)
-}
-
-/// From now on the release is known by this tag or branch, too.
-fn remember(tool: &Tool, state: &State, release: &Release, reference: &str) {
-    if let Some(record) = release.record.as_ref().filter(|record| !record.is_of(reference)) {
-        let mut record = record.clone();
-        record.also.push(reference.to_owned());
-        // It is there, and can be flipped to, all the same.
-        if let Err(error) = state.store.write_record(&release.name, &record) {
-            tool.report.warn(format!("the release is not known as {reference}: {error}"));
-        }
+        result => result,
     }
 }
 
-fn say(tool: &Tool, state: &State, release: &str, commit: &str, path: &Path, already: bool) {
-    tool.report.say(&Event::Staged { release, commit, path, already, dry_run: state.is_dry_run() });
+/// The lock for making a release, with everything removed that killed commands left half-made.
+fn lock(tool: &Tool, store: &Store, wait: bool) -> Result<Lock> {
+    let command = process::command_line();
+    let lock = Lock::acquire(store, Kind::Stage, &command, Patience::of(wait), &tool.interrupt, |holder| {
+        tool.report.step("wait", format!("waiting for {holder}"));
+    })?;
+    for leftover in store.staging_leftovers()? {
+        if let Err(error) = tree::remove(&leftover) {
+            tool.report.warn(format!("a leftover of an interrupted command stays: {error}"));
+        }
+    }
+    Ok(lock)
+}
+
+/// A release on its way.
+struct Stager<'a> {
+    tool: &'a Tool,
+    store: &'a Store,
+    /// None in a dry run.
+    lock: Option<Lock>,
+    reference: &'a str,
+    fetch: bool,
+}
+
+impl Stager<'_> {
+    fn is_dry_run(&self) -> bool {
+        self.lock.is_none()
+    }
+
+    fn repository(&self) -> Result<Repository<'_>> {
+        Repository::open(&self.tool.config, self.store, &self.tool.report, &self.tool.interrupt)
+    }
+
+    /// Tells others what is being done.
+    fn at(&self, step: &str) {
+        if let Some(lock) = &self.lock {
+            lock.step(step);
+        }
+    }
+
+    fn stage(&self) -> Result<Staged> {
+        let Self { store, reference, .. } = self;
+        let repository = self.repository()?;
+        self.at("fetch");
+        let commit = if self.is_dry_run() && self.fetch {
+            repository.resolve_remotely(reference)?
+        } else {
+            if self.fetch {
+                repository.fetch()?;
+            }
+            repository.resolve(reference)?
+        };
+        let releases = store.releases()?;
+        let is_it = |record: &Option<Record>| record.as_ref().is_some_and(|record| record.commit == commit.id);
+        if let Some(release) = releases.iter().find(|release| is_it(&release.record)) {
+            if commit.is_named && !self.is_dry_run() {
+                self.remember(release);
+            }
+            self.say(&release.name, &commit.id, &release.path, true);
+            return Ok(Staged { name: release.name.clone(), _hold: store.hold(&release.path).ok() });
+        }
+        let name = name(reference, &commit);
+        let path = store.path_of(&name);
+        if path.symlink_metadata().is_ok() {
+            return Err(Error::Refused(format!("{} is in the way and was not staged by realdoc", path.display())));
+        }
+        let hold = if self.is_dry_run() { None } else { Some(self.make(&repository, &commit, &name)?) };
+        self.say(&name, &commit.id, &path, false);
+        Ok(Staged { name, _hold: hold })
+    }
+
+    /// After a failure: if our own repository is damaged, it is thrown away, for everything in it is at the source, too.
+    fn mend(&self, error: Error) -> Result<&Self> {
+        let repository = self.repository()?;
+        if !repository.is_damaged()? {
+            return Err(error);
+        }
+        let directory = repository.directory().display();
+        if !self.fetch {
+            return Err(Error::Refused(format!(
+                "{error}\n{directory}, which keeps what has been fetched, is damaged; without --no-fetch and with [git] \
+                 fetch = true it is fetched anew"
+            )));
+        }
+        self.tool
+            .report
+            .warn(format!("{directory}, which keeps what has been fetched, is damaged: fetching all of it anew"));
+        repository.discard()?;
+        Ok(self)
+    }
+
+    /// From now on the release is known by this tag or branch, too.
+    fn remember(&self, release: &Release) {
+        let reference = self.reference;
+        if let Some(record) = release.record.as_ref().filter(|record| !record.is_of(reference)) {
+            let mut record = record.clone();
+            record.also.push(reference.to_owned());
+            // It is there, and can be flipped to, all the same.
+            if let Err(error) = self.store.write_record(&release.name, &record) {
+                self.tool.report.warn(format!("the release is not known as {reference}: {error}"));
+            }
+        }
+    }
+
+    fn say(&self, release: &str, commit: &str, path: &Path, already: bool) {
+        self.tool.report.say(&Event::Staged { release, commit, path, already, dry_run: self.is_dry_run() });
+    }
+
+    fn make(&self, repository: &Repository<'_>, commit: &Commit, name: &str) -> Result<Hold> {
+        let Self { tool: Tool { config, report, interrupt }, store, reference, .. } = self;
+        let path = store.path_of(name);
+        let step = |step: &str| {
+            pause(step, interrupt);
+            interrupt.check()
+        };
+        let staging = tempfile::Builder::new()
+            .prefix(STAGING_PREFIX)
+            // As `mkdir` does it: the web server has to read it.
+            .permissions(Permissions::from_mode(0o777))
+            .tempdir_in(store.directory())
+            .context("create a directory in", store.directory())?;
+        let staging = Staging(staging.keep());
+        let hold = store.hold(&staging.0)?;
+        warn_if_private(self.tool, &staging.0)?;
+        step("stage.created")?;
+
+        self.at("export");
+        report.step("export", format!("exporting {reference} ({})", short(&commit.id)));
+        repository.export(&commit.id, &staging.0)?;
+        step("stage.exported")?;
+
+        shared::link(config, &staging.0)?;
+        step("stage.shared")?;
+
+        self.at("build");
+        self.build(&staging.0, commit, name)?;
+        step("stage.built")?;
+
+        self.at("sync");
+        report.step("sync", "syncing to disk");
+        let spinner = report.spinner(String::new());
+        durable::sync_file_system(&staging.0)?;
+        drop(spinner);
+        step("stage.synced")?;
+
+        let record = Record {
+            commit: commit.id.clone(),
+            reference: (*reference).to_owned(),
+            also: Vec::new(),
+            staged: Timestamp::now(),
+        };
+        store.write_record(name, &record)?;
+        step("stage.recorded")?;
+
+        durable::rename(&staging.0, &path)?;
+        pause("stage.renamed", interrupt);
+        durable::sync_directory(store.directory())?;
+        Ok(hold)
+    }
+
+    fn build(&self, staging: &Path, commit: &Commit, name: &str) -> Result<()> {
+        let Self { tool, store, reference, .. } = self;
+        let path = store.path_of(name);
+        let variables: [(&str, &OsStr); 4] = [
+            ("REALDOC_RELEASE", name.as_ref()),
+            ("REALDOC_RELEASE_DIR", path.as_ref()),
+            ("REALDOC_COMMIT", commit.id.as_ref()),
+            ("REALDOC_REF", reference.as_ref()),
+        ];
+        let limit = Limit { time: tool.config.timeouts.build.0, key: "build" };
+        for line in &tool.config.commands.build {
+            tool.report.step("build", format!("building: {line}"));
+            process::shell(line, staging, &variables, &tool.interrupt, limit)?
+                .map_err(|ending| Error::BuildFailed { command: line.clone(), ending })?;
+        }
+        Ok(())
+    }
 }
 
 /// The directory in which a release grows. Dropped, it is gone.
@@ -86,72 +250,6 @@ impl Drop for Staging {
         // What stays is removed by the next command.
         let _ = tree::remove(&self.0);
     }
-}
-
-fn make(
-    tool: &Tool,
-    state: &State,
-    repository: &Repository<'_>,
-    reference: &str,
-    commit: &Commit,
-    name: &str,
-) -> Result<()> {
-    let Tool { config, report, interrupt } = tool;
-    let store = &state.store;
-    let path = store.path_of(name);
-    let step = |step: &str| {
-        pause(step, interrupt);
-        interrupt.check()
-    };
-    let staging = tempfile::Builder::new()
-        .prefix(STAGING_PREFIX)
-        // As `mkdir` does it: the web server has to read it.
-        .permissions(Permissions::from_mode(0o777))
-        .tempdir_in(store.directory())
-        .context("create a directory in", store.directory())?;
-    let staging = Staging(staging.keep());
-    warn_if_private(tool, &staging.0)?;
-    step("stage.created")?;
-
-    report.step("export", format!("exporting {reference} ({})", short(&commit.id)));
-    repository.export(&commit.id, &staging.0)?;
-    step("stage.exported")?;
-
-    shared::link(config, &staging.0)?;
-    step("stage.shared")?;
-
-    for line in &config.commands.build {
-        report.step("build", format!("building: {line}"));
-        let variables: [(&str, &OsStr); 4] = [
-            ("REALDOC_RELEASE", name.as_ref()),
-            ("REALDOC_RELEASE_DIR", path.as_ref()),
-            ("REALDOC_COMMIT", commit.id.as_ref()),
-            ("REALDOC_REF", reference.as_ref()),
-        ];
-        let limit = Limit { time: config.timeouts.build.0, key: "build" };
-        process::shell(line, &staging.0, &variables, interrupt, limit)?
-            .map_err(|ending| Error::BuildFailed { command: line.clone(), ending })?;
-    }
-    step("stage.built")?;
-
-    report.step("sync", "syncing to disk");
-    let spinner = report.spinner(String::new());
-    durable::sync_file_system(&staging.0)?;
-    drop(spinner);
-    step("stage.synced")?;
-
-    let record = Record {
-        commit: commit.id.clone(),
-        reference: reference.to_owned(),
-        also: Vec::new(),
-        staged: Timestamp::now(),
-    };
-    store.write_record(name, &record)?;
-    step("stage.recorded")?;
-
-    durable::rename(&staging.0, &path)?;
-    pause("stage.renamed", interrupt);
-    durable::sync_directory(store.directory())
 }
 
 /// A release that only its owner can read is a 403 for every visitor.

@@ -17,7 +17,6 @@ use crate::report::{age, time};
 use crate::state::State;
 use crate::state::history::History;
 use crate::state::instances::Instances;
-use crate::state::journal::Journal;
 use crate::state::link::{self, Place, Target};
 use crate::state::lock::{self, Holder};
 use crate::tool::Tool;
@@ -31,6 +30,10 @@ pub struct Status {
     pub busy: Option<Holder>,
     /// Whether an activation was interrupted, which the next command that changes something puts right.
     pub interrupted: bool,
+    /// Whether the reload command has not been run since links were flipped, or has failed.
+    pub reload_owed: bool,
+    /// What could not be read.
+    pub problems: Vec<String>,
     /// The instances.
     pub instances: Vec<InstanceStatus>,
     /// What matches a group's pattern and is no instance.
@@ -90,6 +93,8 @@ pub struct ReleaseStatus {
     pub php_files: u64,
     /// The instances whose link leads to it.
     pub used_by: Vec<String>,
+    /// Whether there is a record of it which cannot be read.
+    pub damaged: bool,
     /// Whether it is marked bad.
     pub bad: bool,
     /// Why.
@@ -114,7 +119,7 @@ pub struct OpcacheStatus {
 /// # Errors
 /// As [`status`], or it cannot be written.
 pub fn print(tool: &Tool) -> Result<()> {
-    let status = status(&tool.config, &State::look(&tool.config)?)?;
+    let status = status(&tool.config, &State::look(&tool.config, true)?)?;
     if !tool.report.is_json() {
         return tool.report.print(&status.text());
     }
@@ -129,8 +134,11 @@ pub fn print(tool: &Tool) -> Result<()> {
 pub fn status(config: &Config, state: &State) -> Result<Status> {
     let State { store, history, .. } = state;
     let busy = lock::holder(store)?;
-    let interrupted = busy.is_none() && Journal::load(store)?.is_some();
-    let found = Instances::find(config, store)?;
+    let interrupted = busy.is_none() && state.journal.is_interrupted();
+    let reload_owed = config.commands.reload.is_some() && state.journal.reload.is_some();
+    let found = Instances::find(config, store);
+    let mut problems = state.problems.clone();
+    problems.extend(found.unreadable.iter().map(|(group, error)| format!("{group}: {error}")));
     let mut used_by: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut elsewhere = BTreeSet::new();
     let mut instances = Vec::new();
@@ -166,6 +174,8 @@ pub fn status(config: &Config, state: &State) -> Result<Status> {
         directory: store.directory().to_owned(),
         busy,
         interrupted,
+        reload_owed,
+        problems,
         instances,
         ignored,
         releases,
@@ -224,6 +234,7 @@ fn release_statuses(
             bytes: size.bytes,
             php_files: size.php_files,
             used_by: used_by.remove(&release.name).unwrap_or_default(),
+            damaged: release.is_damaged,
             bad: bad.is_some(),
             bad_reason: bad.flatten().map(str::to_owned),
             commit: release.record.as_ref().map(|record| record.commit.clone()),
@@ -256,6 +267,12 @@ impl Status {
         );
         if full {
             let _ = writeln!(text, "warning: they do not fit; raise opcache.max_accelerated_files");
+        }
+        for problem in &self.problems {
+            let _ = writeln!(text, "warning: {problem}");
+        }
+        if self.reload_owed && !self.interrupted && self.busy.is_none() {
+            let _ = writeln!(text, "warning: a reload is owed: `realdoc reload` runs it");
         }
         if let Some(holder) = &self.busy {
             let _ = writeln!(text, "busy: {holder}");
@@ -299,6 +316,7 @@ impl Status {
             let remark = match (release.bad, &release.bad_reason) {
                 (true, Some(reason)) => format!("bad: {reason}"),
                 (true, None) => "bad".to_owned(),
+                (false, _) if release.damaged => "its record cannot be read".to_owned(),
                 (false, _) if release.commit.is_none() => "not staged by realdoc".to_owned(),
                 (false, _) => String::new(),
             };

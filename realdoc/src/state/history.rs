@@ -3,30 +3,37 @@
 //! Owns: the history file, and the answers that come from it: where to roll back to, what is bad, what was live when.
 //! Must not: look at links; what is recorded and what is may differ, and `status` shows it.
 //!
-//! One line of JSON each. A line that a crash cut off has no newline; it is not read, and the next one replaces it.
+//! One line of JSON each. A line that a crash cut off has no newline; it is not read, and the next one replaces it. Behind
+//! the last line, room on disk is set aside, so that a rollback is recorded on a full disk, too.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process;
 
 use jiff::Timestamp;
+use rustix::fs::{FallocateFlags, fallocate};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 use crate::fs::durable;
 use crate::os::process::user;
 use crate::state::releases::Store;
+
+/// The room on disk that is set aside for the next entries: some flips of a hundred links.
+const ROOM: u64 = 128 << 10;
 
 /// Everything that happened in a releases directory.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     entries: Vec<Entry>,
+    problems: Vec<String>,
 }
 
 /// One thing that happened.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Entry {
     /// Unique.
     pub id: String,
@@ -40,7 +47,7 @@ pub struct Entry {
 }
 
 /// What happened.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "action", rename_all = "kebab-case")]
 pub enum What {
     /// Links were flipped to a release.
@@ -123,25 +130,37 @@ impl Entry {
 }
 
 impl History {
-    /// Reads the history.
-    ///
-    /// # Errors
-    /// A file that cannot be read, or a line that is none of ours.
-    pub fn load(store: &Store) -> Result<Self> {
+    /// Reads the history. What cannot be read is passed over, and told by [`Self::problems`].
+    #[must_use]
+    pub fn load(store: &Store) -> Self {
         let path = path(store);
+        let mut history = Self::default();
         let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(error).context("read", &path),
+            Err(error) => {
+                if error.kind() != ErrorKind::NotFound {
+                    history.problems.push(format!("cannot read {}: {error}", path.display()));
+                }
+                return history;
+            }
         };
-        let mut entries = Vec::new();
         for (number, line) in text[..whole(&text)].split_inclusive(|&byte| byte == b'\n').enumerate() {
-            entries.push(
-                serde_json::from_slice(line)
-                    .map_err(|error| Error::Refused(format!("{}: line {}: {error}", path.display(), number + 1)))?,
-            );
+            match serde_json::from_slice(line) {
+                Ok(entry) => history.entries.push(entry),
+                Err(error) => history.problems.push(format!(
+                    "{}: line {}: {error}. It is passed over; when you know what it said, remove the line",
+                    path.display(),
+                    number + 1
+                )),
+            }
         }
-        Ok(Self { entries })
+        history
+    }
+
+    /// What could not be read. A prune, which goes by all of it, must not go on then.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        &self.problems
     }
 
     /// Adds an entry, on disk when this returns. Only with the lock.
@@ -154,12 +173,13 @@ impl History {
         line.push(b'\n');
         let is_new = !path.exists();
         let mut file = OpenOptions::new().append(true).read(true).create(true).open(&path).context("open", &path)?;
-        let end = whole(&fs::read(&path).context("read", &path)?) as u64;
-        file.set_len(end).context("write", &path)?;
+        let end = cut_off_half_a_line(&file).context("write", &path)?;
         write_line(&mut file, &line).context("write", &path).inspect_err(|_| {
             // Half a line would be ignored anyway.
             let _ = file.set_len(end);
         })?;
+        // For the next entries, when the disk is full. Not every file system can, and none has to.
+        let _ = fallocate(&file, FallocateFlags::KEEP_SIZE, end + line.len() as u64, ROOM);
         if is_new {
             durable::sync_directory(path.parent().unwrap_or(Path::new("/")))?;
         }
@@ -292,6 +312,23 @@ fn whole(text: &[u8]) -> usize {
     text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1)
 }
 
+/// Removes what a crash has left of a line, and says where the file ends then. A file that is whole is not cut, because that
+/// would give back the room behind its end.
+fn cut_off_half_a_line(file: &File) -> std::io::Result<u64> {
+    let length = file.metadata()?.len();
+    let mut last = [b'\n'];
+    file.read_exact_at(&mut last, length.saturating_sub(1))
+        .or_else(|error| if length == 0 { Ok(()) } else { Err(error) })?;
+    if last == [b'\n'] {
+        return Ok(length);
+    }
+    let mut text = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut text, 0)?;
+    let end = whole(&text) as u64;
+    file.set_len(end)?;
+    Ok(end)
+}
+
 fn write_line(file: &mut File, line: &[u8]) -> std::io::Result<()> {
     file.write_all(line)?;
     file.sync_data()
@@ -307,7 +344,7 @@ mod tests {
     }
 
     fn history(whats: Vec<What>) -> History {
-        History { entries: whats.into_iter().map(Entry::now).collect() }
+        History { entries: whats.into_iter().map(Entry::now).collect(), problems: Vec::new() }
     }
 
     fn activate(from: &str, to: &str) -> What {
@@ -369,21 +406,27 @@ mod tests {
         history.append(&store, Entry::now(activate("", "1"))).unwrap();
         let mut file = OpenOptions::new().append(true).open(path(&store)).unwrap();
         file.write_all(b"{\"id\":\"x\",\"at\":").unwrap();
-        let mut history = History::load(&store).unwrap();
+        let mut history = History::load(&store);
         assert_eq!(history.entries.len(), 1);
         history.append(&store, Entry::now(bad("1"))).unwrap();
-        let history = History::load(&store).unwrap();
+        let history = History::load(&store);
         assert_eq!(history.entries.len(), 2);
         assert_eq!(history.recorded("/a".as_ref()).unwrap().target, "1");
         assert!(history.is_bad("1").is_some());
     }
 
     #[test]
-    fn a_damaged_line_is_named() {
+    fn a_damaged_line_is_named_and_passed_over() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         store.prepare().unwrap();
-        fs::write(path(&store), "{}\n").unwrap();
-        assert!(History::load(&store).unwrap_err().to_string().contains("history.jsonl: line 1"));
+        let mut history = History::default();
+        history.append(&store, Entry::now(bad("1"))).unwrap();
+        let line = fs::read_to_string(path(&store)).unwrap();
+        fs::write(path(&store), format!("{{}}\n{line}\0\0\n")).unwrap();
+        let history = History::load(&store);
+        let [first, second] = history.problems() else { panic!("{:?}", history.problems()) };
+        assert!(first.contains("history.jsonl: line 1") && second.contains("line 3"));
+        assert!(history.is_bad("1").is_some());
     }
 }

@@ -33,12 +33,14 @@ pub struct Ignored {
 }
 
 /// All instances of a configuration.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Instances {
     /// Sorted by name.
     pub list: Vec<Instance>,
     /// What patterns match besides.
     pub ignored: Vec<Ignored>,
+    /// The groups of which not every member can be found, and why.
+    pub unreadable: Vec<(String, Error)>,
 }
 
 impl Instances {
@@ -46,10 +48,8 @@ impl Instances {
     ///
     /// A path is an instance whatever is there. What a pattern matches is one only if it is a link into the releases
     /// directory: `/var/www/*` must not take the sites of another application with it.
-    ///
-    /// # Errors
-    /// A directory that cannot be read: guessing would move some links of a group and not the others.
-    pub fn find(config: &Config, store: &Store) -> Result<Self> {
+    #[must_use]
+    pub fn find(config: &Config, store: &Store) -> Self {
         let mut found = Self::default();
         // Named ones first, so that a pattern that matches one of them too does not take it over.
         let mut by_link = BTreeMap::new();
@@ -60,13 +60,26 @@ impl Instances {
             }
         }
         for (group, pattern) in &config.instances {
-            if pattern.as_path().is_none() {
-                found.add_group(group, pattern, store, &mut by_link)?;
+            if pattern.as_path().is_none()
+                && let Err(error) = found.add_group(group, pattern, store, &mut by_link)
+            {
+                found.unreadable.push((group.to_string(), error));
             }
         }
         found.list = by_link.into_values().collect();
         found.list.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(found)
+        found
+    }
+
+    /// The instances, if all of them can be found.
+    ///
+    /// # Errors
+    /// A directory that cannot be read: guessing would move some links of a group and not the others.
+    pub fn strict(mut self) -> Result<Self> {
+        match self.unreadable.pop() {
+            Some((_, error)) => Err(error),
+            None => Ok(self),
+        }
     }
 
     fn add_group(
@@ -231,7 +244,7 @@ mod tests {
         );
         let config: Config = toml::from_str(&text).unwrap();
         let store = Store::open(config.releases.directory.as_path()).unwrap();
-        Instances::find(&config, &store).unwrap()
+        Instances::find(&config, &store).strict().unwrap()
     }
 
     fn names(instances: &[Instance]) -> Vec<&str> {

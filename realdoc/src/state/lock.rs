@@ -1,13 +1,13 @@
-//! One change at a time in a releases directory.
+//! One change at a time in a releases directory, and beside it one release that is being made.
 //!
-//! Owns: the lock file. Must not: be what keeps links or releases whole; that holds without it.
+//! Owns: the lock files. Must not: be what keeps links or releases whole; that holds without it.
 //!
 //! The lock is the kernel's (`flock`): it ends with the process that holds it, however that ends. What the file says
-//! is only who holds it.
+//! is only who holds it. No lock is held while something runs that may take long, except the one for making a release.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Seek, Write};
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 use std::{fmt, process};
@@ -23,14 +23,50 @@ use crate::os::process::user;
 use crate::state::releases::Store;
 
 /// How often a lock that somebody else holds is tried again.
-const PACE: Duration = Duration::from_millis(50);
-/// How long without `--wait`: `status` holds the lock for an instant, and that is nobody's reason to give up.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PACE: Duration = Duration::from_millis(20);
+/// The lock file's length: it keeps its room, so that a full disk does not hide who holds it.
+const LENGTH: usize = 1024;
 
-/// The lock of a releases directory; it is free again when this is dropped or the process ends.
+/// What a lock is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// Flipping links, writing the history, taking releases away: a few milliseconds.
+    Change,
+    /// Making a release: as long as a fetch and a build take.
+    Stage,
+}
+
+impl Kind {
+    fn path(self, store: &Store) -> PathBuf {
+        store.state(match self {
+            Self::Change => "lock",
+            Self::Stage => "stage.lock",
+        })
+    }
+}
+
+/// How long to try for a lock that somebody else holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Patience {
+    /// As long as it takes.
+    Endless,
+    /// So long.
+    For(Duration),
+}
+
+impl Patience {
+    /// Longer than links are flipped, and than `status` holds a lock to see who does.
+    #[must_use]
+    pub fn of(wait: bool) -> Self {
+        if wait { Self::Endless } else { Self::For(Duration::from_secs(1)) }
+    }
+}
+
+/// A lock of a releases directory; it is free again when this is dropped or the process ends.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    holder: Holder,
 }
 
 /// Who holds a lock.
@@ -44,11 +80,15 @@ pub struct Holder {
     pub user: String,
     /// Since when.
     pub since: Timestamp,
+    /// What it is doing: `fetch`, `export`, `build`, ...
+    #[serde(default)]
+    pub step: Option<String>,
 }
 
 impl Holder {
     fn this(command: &str) -> Self {
-        Self { pid: process::id(), command: command.to_owned(), user: user(), since: Timestamp::now() }
+        let (command, user) = (command.to_owned(), user());
+        Self { pid: process::id(), command, user, since: Timestamp::now(), step: None }
     }
 
     fn of(path: &Path) -> Self {
@@ -62,72 +102,93 @@ impl fmt::Display for Holder {
             return f.write_str("another process");
         }
         let since = crate::report::time(self.since);
-        write!(f, "`{}` (process {}, by {}, since {since})", self.command, self.pid, self.user)
+        write!(f, "`{}` (process {}, by {}, since {since}", self.command, self.pid, self.user)?;
+        if let Some(step) = &self.step {
+            write!(f, ", now at its {step}")?;
+        }
+        f.write_str(")")
     }
 }
 
 impl Lock {
-    /// Takes the lock, or waits for it if `wait`. `waiting` is called once if somebody else holds it.
+    /// Takes the lock. `waiting` is called once if somebody else holds it and that may take long.
     ///
     /// # Errors
     /// [`Error::Busy`] if another process holds it, [`Error::Interrupted`] while waiting.
     pub fn acquire(
         store: &Store,
+        kind: Kind,
         command: &str,
-        wait: bool,
+        patience: Patience,
         interrupt: &Interrupt,
         waiting: impl FnOnce(&Holder),
     ) -> Result<Self> {
-        let path = store.state("lock");
+        let path = kind.path(store);
         let file = open(&path)?;
         let start = Instant::now();
         let mut waiting = Some(waiting);
         while !try_lock(&file, &path)? {
             interrupt.check()?;
-            if start.elapsed() >= PATIENCE {
-                if !wait {
-                    let directory = store.directory().to_owned();
-                    return Err(Error::Busy { directory, holder: Holder::of(&path).to_string() });
+            match patience {
+                Patience::For(time) if start.elapsed() >= time => {
+                    let holder = Holder::of(&path);
+                    return Err(Error::Busy {
+                        directory: store.directory().to_owned(),
+                        pid: holder.pid,
+                        holder: holder.to_string(),
+                    });
                 }
-                if let Some(waiting) = waiting.take() {
-                    waiting(&Holder::of(&path));
+                Patience::Endless if start.elapsed() >= Duration::from_millis(200) => {
+                    if let Some(waiting) = waiting.take() {
+                        waiting(&Holder::of(&path));
+                    }
                 }
+                _ => {}
             }
             thread::sleep(PACE);
         }
-        let mut lock = Self { file };
-        // A courtesy, and no reason to fail on a full disk.
-        let _ = lock.write(&serde_json::to_vec(&Holder::this(command)).unwrap_or_default());
+        let lock = Self { file, holder: Holder::this(command) };
+        lock.tell(&lock.holder);
         Ok(lock)
     }
 
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.rewind()?;
-        self.file.write_all(bytes)
+    /// Tells others what this process is doing.
+    pub fn step(&self, step: &str) {
+        self.tell(&Holder { step: Some(step.to_owned()), ..self.holder.clone() });
+    }
+
+    /// A courtesy, and no reason to fail.
+    fn tell(&self, holder: &Holder) {
+        self.write(serde_json::to_vec(holder).unwrap_or_default());
+    }
+
+    fn write(&self, mut text: Vec<u8>) {
+        text.resize(text.len().max(LENGTH), b' ');
+        let _ = self.file.write_all_at(&text, 0).and_then(|()| self.file.set_len(text.len() as u64));
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        let _ = self.write(b"");
+        self.write(Vec::new());
     }
 }
 
-/// Who holds the lock now, if anybody does. It takes the lock for an instant to find out.
+/// Who holds a lock now, if anybody does. It takes the lock for an instant to find out.
 ///
 /// # Errors
 /// What the file system says.
 pub fn holder(store: &Store) -> Result<Option<Holder>> {
-    let path = store.state("lock");
-    let Ok(file) = File::open(&path) else {
-        return Ok(None);
-    };
-    match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(None),
-        Err(Errno::WOULDBLOCK) => Ok(Some(Holder::of(&path))),
-        Err(error) => Err(error).context("lock", &path),
+    for kind in [Kind::Change, Kind::Stage] {
+        let path = kind.path(store);
+        let Ok(file) = File::open(&path) else { continue };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Ok(Some(Holder::of(&path))),
+            Err(error) => return Err(error).context("lock", &path),
+        }
     }
+    Ok(None)
 }
 
 fn open(path: &Path) -> Result<File> {

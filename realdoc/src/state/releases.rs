@@ -8,19 +8,22 @@
 //! | name | what |
 //! |---|---|
 //! | `NAME/` | a whole release |
-//! | `.realdoc/lock` | locked by the command that changes something |
+//! | `.realdoc/lock` | locked while links are flipped, the history is written, releases are taken away |
+//! | `.realdoc/stage.lock` | locked while a release is made |
 //! | `.realdoc/releases/NAME.json` | which commit a release is; a release without one was not staged by this tool |
 //! | `.realdoc/history.jsonl` | every flip and every mark, in order |
-//! | `.realdoc/activation.json` | the activation that is going on, or that a crash left half-done |
+//! | `.realdoc/journal` | the activation that is going on, or that a crash left half-done; a reload that is owed |
 //! | `.realdoc/repository` | what has been fetched |
 //! | `.realdoc-staging-*`, `.realdoc-trash-*` | a release on its way in, or out |
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
@@ -48,6 +51,8 @@ pub struct Release {
     pub path: PathBuf,
     /// What is known of it, if this tool staged it.
     pub record: Option<Record>,
+    /// Whether there is a record of it which cannot be read.
+    pub is_damaged: bool,
     /// When its directory was last changed; stands in for the time of staging where that is unknown.
     pub changed: Timestamp,
 }
@@ -173,17 +178,21 @@ impl Store {
         };
         let changed = metadata.modified().context("look at", &path)?;
         let changed = Timestamp::try_from(changed).unwrap_or_default();
-        Ok(Some(Release { name: name.to_owned(), record: self.record(name)?, path, changed }))
+        let (record, is_damaged) = self.record(name)?;
+        Ok(Some(Release { name: name.to_owned(), record, is_damaged, path, changed }))
     }
 
-    fn record(&self, name: &str) -> Result<Option<Record>> {
+    /// What is known of a release. A record that is damaged is none, so that the release is treated as one that is not ours.
+    fn record(&self, name: &str) -> Result<(Option<Record>, bool)> {
         let path = self.record_path(name);
         let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, false)),
             Err(error) => return Err(error).context("read", &path),
         };
-        serde_json::from_slice(&text).map(Some).context("understand", &path)
+        let record = serde_json::from_slice(&text).ok();
+        let is_damaged = record.is_none();
+        Ok((record, is_damaged))
     }
 
     /// Records what a release is. Before the release gets its name: a release without a record is not ours.
@@ -256,28 +265,38 @@ impl Store {
         Some((name.to_str()?.to_owned(), components.as_path().to_owned()))
     }
 
-    /// What earlier commands left behind when they were killed: releases on their way in or out, records of releases
-    /// that never got their name. Only with the lock.
+    /// Lets no prune take the release away until the result is dropped. The lock is the kernel's, and on the directory itself,
+    /// so that it may be taken while the release is made and has another name.
+    ///
+    /// # Errors
+    /// The release is not there.
+    pub fn hold(&self, directory: &Path) -> Result<Hold> {
+        let file = File::open(directory).context("open", directory)?;
+        // A prune that is just looking lets go at once; a file system without locks has to do without.
+        let _ = flock(&file, FlockOperation::LockShared);
+        Ok(Hold(file))
+    }
+
+    /// Takes the release for its removal; nothing if somebody holds it.
+    ///
+    /// # Errors
+    /// The release is not there.
+    pub fn hold_alone(&self, name: &str) -> Result<Option<Hold>> {
+        let path = self.path_of(name);
+        let file = File::open(&path).context("open", &path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            _ => Ok(Some(Hold(file))),
+        }
+    }
+
+    /// What commands left behind that were killed while they made a release: the release on its way, records of releases
+    /// that never got their name. Only with the lock for it.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn leftovers(&self) -> Result<Vec<PathBuf>> {
-        let mut leftovers = Vec::new();
-        for entry in fs::read_dir(&self.directory).context("read", &self.directory)? {
-            let entry = entry.context("read", &self.directory)?;
-            let name = entry.file_name();
-            let name = name.as_encoded_bytes();
-            if name.starts_with(STAGING_PREFIX.as_bytes()) || name.starts_with(TRASH_PREFIX.as_bytes()) {
-                leftovers.push(self.directory.join(entry.file_name()));
-            }
-        }
-        let state = self.directory.join(STATE);
-        for entry in fs::read_dir(&state).context("read", &state)? {
-            let entry = entry.context("read", &state)?;
-            if entry.file_name().as_encoded_bytes().starts_with(durable::NEW_PREFIX.as_bytes()) {
-                leftovers.push(entry.path());
-            }
-        }
+    pub fn staging_leftovers(&self) -> Result<Vec<PathBuf>> {
+        let mut leftovers = names_with(&self.directory, STAGING_PREFIX)?;
         let records = self.state("releases");
         for entry in fs::read_dir(&records).context("read", &records)? {
             let path = entry.context("read", &records)?.path();
@@ -288,7 +307,34 @@ impl Store {
         }
         Ok(leftovers)
     }
+
+    /// What commands left behind that were killed while they changed something else: releases on their way out, files of the
+    /// state that never got their name. Only with the lock for it.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn leftovers(&self) -> Result<Vec<PathBuf>> {
+        let mut leftovers = names_with(&self.directory, TRASH_PREFIX)?;
+        leftovers.extend(names_with(&self.directory.join(STATE), durable::NEW_PREFIX)?);
+        Ok(leftovers)
+    }
 }
+
+/// What in the directory has a name that begins so.
+fn names_with(directory: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).context("read", directory)? {
+        let name = entry.context("read", directory)?.file_name();
+        if name.as_encoded_bytes().starts_with(prefix.as_bytes()) {
+            found.push(directory.join(name));
+        }
+    }
+    Ok(found)
+}
+
+/// As long as this lives, the release stays, or goes.
+#[derive(Debug)]
+pub struct Hold(#[expect(dead_code, reason = "the lock ends when it is closed")] File);
 
 /// Whether a release can have this name.
 fn is_release_name(name: &OsStr) -> bool {
