@@ -136,6 +136,13 @@ pub enum Command {
         change: Change,
     },
 
+    /// Add or remove a link
+    Instance {
+        /// Which of both.
+        #[command(subcommand)]
+        command: InstanceCommand,
+    },
+
     /// Show where every link leads, what releases there are, and whether they fit into PHP's OPcache
     Status,
 
@@ -166,6 +173,30 @@ pub enum Command {
     },
 }
 
+/// What to do with an instance.
+#[derive(Debug, Subcommand)]
+pub enum InstanceCommand {
+    /// Write a link into the configuration; or make a link that one of its groups has
+    Add {
+        /// The name: NAME, or GROUP/NAME
+        name: String,
+        /// The path of the link
+        #[arg(value_hint = ValueHint::AnyPath)]
+        link: PathBuf,
+        /// How to go about it.
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Forget a link that was one of a group and is not there any more
+    Remove {
+        /// The instance
+        name: String,
+        /// How to go about it.
+        #[command(flatten)]
+        change: Change,
+    },
+}
+
 /// Which links.
 #[derive(Args, Clone, Debug)]
 pub struct Selection {
@@ -175,6 +206,9 @@ pub struct Selection {
     /// All instances
     #[arg(long)]
     pub all: bool,
+    /// With --to GROUP/NAME: make the link if it is not there
+    #[arg(long, requires = "to")]
+    pub create: bool,
 }
 
 /// Options of commands that flip links.

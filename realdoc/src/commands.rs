@@ -3,6 +3,7 @@
 pub mod activate;
 pub mod deploy;
 pub mod init;
+pub mod instance;
 pub mod manual;
 pub mod mark_bad;
 pub mod prune;

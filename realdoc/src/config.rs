@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 
 mod value;
 
-pub use value::{AbsolutePath, InstanceName, LinkPattern, SharedPath, Span, Step, Subdirectory};
+pub use value::{AbsolutePath, InstanceName, LinkPattern, SharedPath, Span, Step, Subdirectory, stands_for};
 
 /// Where the configuration is looked for, after `--config` and `$REALDOC_CONFIG`.
 pub const PLACES: [&str; 2] = ["realdoc.toml", "/etc/realdoc.toml"];

@@ -124,11 +124,11 @@ pub enum Error {
         cause: String,
     },
 
-    /// A rollback of several links, some of which stay where they are.
-    #[error("{flipped} went back; not: {left}")]
+    /// Some links are where they were to be, and others stay where they are.
+    #[error("{done}; not: {left}")]
     Partial {
-        /// How many went back.
-        flipped: usize,
+        /// What was done: "5 went back".
+        done: String,
         /// The others, each with the reason.
         left: String,
     },
@@ -217,7 +217,7 @@ Exit codes:
   7    a build command failed; nothing was staged
   8    flipped, but the reload command failed
   9    an activation failed half-way and could not be put back whole
-  10   a rollback took back some links, and could not take back others
+  10   done for some links, and others were not reached; each is named
   130  stopped by Ctrl-C (128 + the number of the signal)";
 
 /// Gives an I/O error the file it is about.

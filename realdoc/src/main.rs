@@ -8,10 +8,10 @@ use std::{env, io};
 
 use clap::Parser;
 
-use realdoc::cli::{Cli, Command};
+use realdoc::cli::{Cli, Command, InstanceCommand};
 use realdoc::commands::init::{self, Answers};
 use realdoc::commands::rollback::{self, Wanted};
-use realdoc::commands::{activate, deploy, manual, mark_bad, prune, reload, stage, status};
+use realdoc::commands::{activate, deploy, instance, manual, mark_bad, prune, reload, stage, status};
 use realdoc::config::{self, Config};
 use realdoc::error::{Context, Result};
 use realdoc::os::interrupt::Interrupt;
@@ -63,6 +63,12 @@ fn run(cli: Cli, report: Report) -> Result<()> {
             mark_bad::run(&tool()?, &release, reason.as_deref(), clear, change)
         }
         Command::Reload { change } => reload::run(&tool()?, change),
+        Command::Instance { command: InstanceCommand::Add { name, link, change } } => {
+            instance::add(&tool()?, &config::find(file.as_deref())?, &name, &link, change)
+        }
+        Command::Instance { command: InstanceCommand::Remove { name, change } } => {
+            instance::remove(&tool()?, &name, change)
+        }
         Command::Status => status::print(&tool()?),
         Command::Prune { keep, adopted, change } => prune::run(&tool()?, keep, adopted, change),
         Command::Completions { shell } => manual::completions(report, shell),

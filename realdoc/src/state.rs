@@ -17,6 +17,7 @@ pub mod journal;
 pub mod link;
 pub mod lock;
 pub mod releases;
+pub mod selection;
 
 use history::{Entry, Flip, History, What};
 use instances::Instances;
@@ -150,7 +151,7 @@ impl State {
     /// # Errors
     /// A directory that cannot be read.
     pub fn instances(&mut self, config: &Config, report: &Report) -> Result<Instances> {
-        let instances = Instances::find(config, &self.store).strict()?;
+        let instances = Instances::find(config, &self.store, &self.history).strict()?;
         self.take_note(&instances, report);
         Ok(instances)
     }

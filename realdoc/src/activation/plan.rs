@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::report::{Event, Outcome, Report};
 use crate::state::State;
 use crate::state::history::Flip;
-use crate::state::instances::Instance;
+use crate::state::instances::{Instance, Missed};
 use crate::state::journal::Change;
 use crate::state::link::{self, Place, Target};
 use crate::tool::Tool;
@@ -60,9 +60,20 @@ impl Left {
         Self { instance, link, from, to, error }
     }
 
+    /// What a command was about and does not reach.
+    #[must_use]
+    pub fn missed(missed: Missed) -> Self {
+        let error = Error::Refused(missed.to_string());
+        let Instance { name, link, .. } = missed.instance;
+        Self { instance: name, link, from: None, to: None, error }
+    }
+
     /// Says that it stays.
     pub fn say(&self, report: &Report) {
         let Self { instance, link, from, to, error } = self;
+        if from.is_none() {
+            return report.warn(error.to_string());
+        }
         let (from, to, error) = (from.as_deref(), to.as_deref(), Some(error.to_string()));
         report.say(&Event::Flip { instance, link, from, to, outcome: Outcome::Untouched, error });
     }

@@ -1,9 +1,10 @@
 //! `activate`: links flipped to a release.
 
-use crate::activation::{self, Direction, Move};
+use crate::activation::{self, Direction, Flipped, Move};
 use crate::cli::{Change, Selection};
 use crate::error::{Error, Result};
 use crate::state::State;
+use crate::state::selection::{Selected, member_of};
 use crate::tool::Tool;
 
 /// Flips the instances that are named to a release.
@@ -13,18 +14,73 @@ use crate::tool::Tool;
 pub fn run(tool: &Tool, release: &str, instances: &Selection, check: bool, change: Change) -> Result<()> {
     let (mut state, _) = activation::begin(tool, change.dry_run, change.wait)?;
     let name = state.store.find(release)?.name;
-    activate(tool, &mut state, &name, instances, check)
+    activate(tool, &mut state, &name, instances, check)?.result()
 }
 
 /// As [`run`], for a release whose name is known; in a dry run it need not exist.
 ///
 /// # Errors
 /// As [`run`].
-pub fn activate(tool: &Tool, state: &mut State, name: &str, instances: &Selection, check: bool) -> Result<()> {
+pub fn activate(tool: &Tool, state: &mut State, name: &str, instances: &Selection, check: bool) -> Result<Reached> {
     refuse_bad(state, name)?;
-    let instances = state.instances(&tool.config, &tool.report)?.select(&instances.to, instances.all)?;
+    let Selected { instances, missed } = select(tool, state, instances)?;
     let moves = instances.into_iter().map(|instance| Move { instance, to: name.to_owned() }).collect();
-    activation::flip(tool, state, Direction::Activate, moves, check).map(|_| ())
+    for missed in &missed {
+        tool.report.warn(missed.to_string());
+    }
+    let Flipped { done, .. } = activation::flip(tool, state, Direction::Activate, moves, check)?;
+    let missed: Vec<_> = missed.iter().map(ToString::to_string).collect();
+    Ok(if missed.is_empty() {
+        Reached::All
+    } else {
+        Reached::Some(Error::Partial { done: format!("{done} lead to {name}"), left: missed.join("; ") })
+    })
+}
+
+/// Which links a command is about.
+///
+/// # Errors
+/// A name that is none, or a group that cannot be read.
+pub fn select(tool: &Tool, state: &mut State, instances: &Selection) -> Result<Selected> {
+    let found = state.instances(&tool.config, &tool.report)?;
+    let mut selected = Selected::default();
+    let mut known = Vec::new();
+    for name in &instances.to {
+        match member_of(&tool.config, name).filter(|_| instances.create) {
+            Some(member) if !found.list.contains(&member) => selected.instances.push(member),
+            _ => known.push(name.clone()),
+        }
+    }
+    if known.is_empty() && !selected.instances.is_empty() {
+        return Ok(selected);
+    }
+    let Selected { instances, missed } = found.select(&known, instances.all)?;
+    selected.instances.extend(instances);
+    selected.missed.extend(missed);
+    Ok(selected)
+}
+
+/// Whether all links that a command was about lead to the release now.
+#[derive(Debug)]
+#[must_use]
+pub enum Reached {
+    /// All of them.
+    All,
+    /// Not all; the error says which not.
+    Some(Error),
+}
+
+impl Reached {
+    /// Fails unless all were reached.
+    ///
+    /// # Errors
+    /// [`Error::Partial`].
+    pub fn result(self) -> Result<()> {
+        match self {
+            Self::All => Ok(()),
+            Self::Some(error) => Err(error),
+        }
+    }
 }
 
 fn refuse_bad(state: &State, name: &str) -> Result<()> {

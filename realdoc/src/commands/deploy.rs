@@ -21,13 +21,13 @@ pub fn run(
 ) -> Result<()> {
     let (mut state, _) = activation::begin(tool, change.dry_run, change.wait)?;
     // A name that is none should not come out after ten minutes of building.
-    state.instances(&tool.config, &tool.report)?.select(&instances.to, instances.all)?;
+    activate::select(tool, &mut state, instances)?;
     state.unlock();
     let staged = stage::stage(tool, &state.store, reference, !fetch.no_fetch, change)?;
     if !change.dry_run {
         activation::relock(tool, &mut state)?;
     }
-    activate::activate(tool, &mut state, &staged.name, instances, check)?;
+    let reached = activate::activate(tool, &mut state, &staged.name, instances, check)?;
     drop(staged);
     let rules = Rules { keep: tool.config.releases.keep, adopted: false, explain: false };
     match prune::prune(tool, &mut state, rules) {
@@ -35,8 +35,8 @@ pub fn run(
         // What was asked for is done.
         Err(error) => {
             tool.report.warn(format!("old releases stay: {error}"));
-            Ok(())
+            reached.result()
         }
-        Ok(()) => Ok(()),
+        Ok(()) => reached.result(),
     }
 }

@@ -115,6 +115,9 @@ fn adopt(tool: &Tool, state: &mut State) -> Result<bool> {
             },
         }
     }
+    for missed in &instances.missed {
+        tool.report.warn(missed.to_string());
+    }
     for ignored in instances.ignored {
         tool.report.note(format!("no instance: {} {}", ignored.path.display(), ignored.reason));
     }

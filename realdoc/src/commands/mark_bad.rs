@@ -36,7 +36,7 @@ pub fn run(tool: &Tool, release: &str, reason: Option<&str>, clear: bool, change
         return Ok(());
     }
     let mut users = Vec::new();
-    for instance in Instances::find(&tool.config, &state.store).list {
+    for instance in Instances::find(&tool.config, &state.store, &state.history).list {
         let place = link::look(&state.store, &instance.link);
         if place.is_ok_and(|place| place.link().and_then(|link| link.target.release()) == Some(release.as_str())) {
             users.push(instance.name);

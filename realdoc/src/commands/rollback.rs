@@ -45,7 +45,7 @@ pub fn rollback(tool: &Tool, wanted: &Wanted, change: Change) -> Result<()> {
     }
     let reasons = |separator: &str| left.iter().map(|left| left.error.to_string()).collect::<Vec<_>>().join(separator);
     if done > 0 {
-        return Err(Error::Partial { flipped: done, left: reasons("; ") });
+        return Err(Error::Partial { done: format!("{done} went back"), left: reasons("; ") });
     }
     if left.iter().all(|left| matches!(left.error, Error::NotFound(_))) {
         return Err(Error::NotFound(reasons("\n")));
@@ -58,7 +58,7 @@ pub fn rollback(tool: &Tool, wanted: &Wanted, change: Change) -> Result<()> {
 
 fn go_back(tool: &Tool, state: &mut State, put_back: &PutBack, wanted: &Wanted) -> Result<Flipped> {
     let Wanted { instances, from, release, skip_check } = wanted;
-    let found = Instances::find(&tool.config, &state.store);
+    let found = Instances::find(&tool.config, &state.store, &state.history);
     state.take_note(&found, &tool.report);
     let all = instances.all || (from.is_some() && instances.to.is_empty());
     let chosen = match found.select(&instances.to, all) {
@@ -76,13 +76,16 @@ fn go_back(tool: &Tool, state: &mut State, put_back: &PutBack, wanted: &Wanted) 
     let mut moves = Vec::new();
     let mut left = Vec::new();
     if all {
-        left.extend(found.unreadable.into_iter().map(|(group, error)| {
-            let (instance, link) = (group, tool.config.releases.directory.as_path().to_owned());
-            Left { instance, link, from: None, to: None, error }
+        left.extend(found.unreadable.iter().map(|(group, error)| {
+            let (instance, link) = (group.clone(), tool.config.releases.directory.as_path().to_owned());
+            Left { instance, link, from: None, to: None, error: Error::Refused(error.to_string()) }
         }));
     }
+    if from.is_none() {
+        left.extend(chosen.missed.into_iter().map(Left::missed));
+    }
     let mut pairs: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-    for instance in chosen {
+    for instance in chosen.instances {
         let name = instance.name.clone();
         // Whoever finds a deploy half-done wants to be where it began, and not yet another step further back.
         if release.is_none() && put_back.contains(&instance.link) {
@@ -110,7 +113,8 @@ fn go_back(tool: &Tool, state: &mut State, put_back: &PutBack, wanted: &Wanted) 
         tool.report.note(format!("nothing leads to {}", from.name));
     }
     for ((from, to), names) in &pairs {
-        tool.report.step("plan", format!("going back: {from} -> {to}: {}", names.join(", ")));
+        let names = &names.iter().map(String::as_str).collect::<Vec<_>>();
+        tool.report.step("plan", format!("going back: {from} -> {to}: {}", found.describe(names)));
     }
     let mut origins: Vec<_> = pairs.keys().map(|(from, _)| from).collect();
     origins.dedup();

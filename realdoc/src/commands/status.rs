@@ -55,6 +55,8 @@ pub struct InstanceStatus {
     pub ok: bool,
     /// Where the link really leads: a release's name, or another path.
     pub target: Option<String>,
+    /// Whether it was one of a group, which does not reach it any more.
+    pub missed: bool,
     /// What is wrong with the link.
     pub problem: Option<String>,
     /// Since when it leads there.
@@ -136,13 +138,14 @@ pub fn status(config: &Config, state: &State) -> Result<Status> {
     let busy = lock::holder(store)?;
     let interrupted = busy.is_none() && state.journal.is_interrupted();
     let reload_owed = config.commands.reload.is_some() && state.journal.reload.is_some();
-    let found = Instances::find(config, store);
+    let found = Instances::find(config, store, history);
     let mut problems = state.problems.clone();
     problems.extend(found.unreadable.iter().map(|(group, error)| format!("{group}: {error}")));
     let mut used_by: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut elsewhere = BTreeSet::new();
     let mut instances = Vec::new();
-    for instance in &found.list {
+    let missed = found.missed.iter().map(|missed| (&missed.instance, Some(&missed.reason)));
+    for (instance, missed) in found.list.iter().map(|instance| (instance, None)).chain(missed) {
         let place = link::look(store, &instance.link);
         if let Ok(Place::Link(link)) = &place {
             match &link.target {
@@ -155,8 +158,15 @@ pub fn status(config: &Config, state: &State) -> Result<Status> {
                 Target::Gone { .. } | Target::Nowhere(_) => {}
             }
         }
-        instances.push(instance_status(state, &instance.name, &instance.link, place));
+        let mut status = instance_status(state, &instance.name, &instance.link, place);
+        if let Some(reason) = missed {
+            status.ok = false;
+            status.missed = true;
+            status.problem = Some(reason.clone());
+        }
+        instances.push(status);
     }
+    instances.sort_by(|a, b| a.name.cmp(&b.name));
     let releases = release_statuses(state, history, used_by)?;
     let mut php_files =
         releases.iter().filter(|release| !release.used_by.is_empty()).map(|release| release.php_files).sum();
@@ -211,6 +221,7 @@ fn instance_status(state: &State, name: &str, link: &Path, place: Result<Place>)
         name: name.to_owned(),
         link: link.to_owned(),
         ok: problem.is_none(),
+        missed: false,
         target,
         problem,
         since,

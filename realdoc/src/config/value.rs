@@ -3,6 +3,7 @@
 //! Owns: their checks, made while the file is parsed, so that every complaint has a line and a column. Must not: look
 //! at the file system.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -186,12 +187,54 @@ impl LinkPattern {
         &self.steps
     }
 
+    /// What the wildcards stand for, if the path matches.
+    #[must_use]
+    pub fn matches(&self, path: &Path) -> Option<Vec<String>> {
+        let names: Vec<&str> = path.to_str()?.strip_prefix('/')?.split('/').collect();
+        if names.len() != self.steps.len() {
+            return None;
+        }
+        let mut wildcards = Vec::new();
+        for (step, name) in self.steps.iter().zip(names) {
+            match step {
+                Step::Name(wanted) if wanted == name => {}
+                Step::Wildcard(glob) if stands_for(glob, OsStr::new(name)) => wildcards.push(name.to_owned()),
+                _ => return None,
+            }
+        }
+        Some(wildcards)
+    }
+
+    /// The path in which the wildcards stand for these names, if they can.
+    #[must_use]
+    pub fn filled(&self, names: &[&str]) -> Option<PathBuf> {
+        let mut names = names.iter();
+        let mut path = PathBuf::from("/");
+        for step in &self.steps {
+            match step {
+                Step::Name(name) => path.push(name),
+                Step::Wildcard(glob) => {
+                    let name = names.next().filter(|name| !matches!(**name, "" | "." | ".."))?;
+                    path.push(Some(name).filter(|name| stands_for(glob, OsStr::new(name)))?);
+                }
+            }
+        }
+        names.next().is_none().then_some(path)
+    }
+
     /// The path, if it has no wildcard.
     #[must_use]
     pub fn as_path(&self) -> Option<&Path> {
         let literal = self.steps.iter().all(|step| matches!(step, Step::Name(_)));
         literal.then(|| Path::new(&self.text))
     }
+}
+
+/// Whether a wildcard stands for a name. As in a shell: not for a dot at the beginning, where a flip has its new link.
+#[must_use]
+pub fn stands_for(glob: &GlobMatcher, name: &OsStr) -> bool {
+    let hidden = name.as_encoded_bytes().starts_with(b".");
+    (!hidden || glob.glob().glob().starts_with('.')) && glob.is_match(name)
 }
 
 impl TryFrom<String> for LinkPattern {

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::{RenameFlags, renameat_with};
@@ -28,6 +28,23 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         .tempfile_in(directory)
         .context("write in", directory)?;
     file.write_all(bytes).context("write", path)?;
+    file.as_file().sync_all().context("sync", path)?;
+    file.persist(path).map_err(|error| error.error).context("write", path)?;
+    sync_directory(directory)
+}
+
+/// As [`write`], for a file that is not ours: it keeps its mode and owner.
+///
+/// # Errors
+/// What the file system says; the old file is then still there.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let metadata = fs::metadata(path).context("look at", path)?;
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let mut file = tempfile::Builder::new().prefix(NEW_PREFIX).tempfile_in(directory).context("write in", directory)?;
+    file.write_all(bytes).context("write", path)?;
+    file.as_file().set_permissions(metadata.permissions()).context("protect", path)?;
+    // Only root can, and for others it is theirs already, or becomes theirs.
+    let _ = std::os::unix::fs::fchown(file.as_file(), Some(metadata.uid()), Some(metadata.gid()));
     file.as_file().sync_all().context("sync", path)?;
     file.persist(path).map_err(|error| error.error).context("write", path)?;
     sync_directory(directory)

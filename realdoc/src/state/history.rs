@@ -77,6 +77,13 @@ pub enum What {
         /// Why.
         reason: Option<String>,
     },
+    /// A link is no instance any more.
+    Forget {
+        /// The instance, as it was called.
+        instance: String,
+        /// Its link.
+        link: PathBuf,
+    },
     /// The mark was taken back.
     MarkGood {
         /// The release.
@@ -124,7 +131,7 @@ impl Entry {
             What::Activate { flips } | What::Rollback { flips } | What::PutBack { flips } | What::Found { flips } => {
                 flips
             }
-            What::MarkBad { .. } | What::MarkGood { .. } => &[],
+            What::MarkBad { .. } | What::MarkGood { .. } | What::Forget { .. } => &[],
         }
     }
 }
@@ -206,6 +213,19 @@ impl History {
     #[must_use]
     pub fn links(&self) -> BTreeSet<&Path> {
         self.flips().map(|(_, flip)| flip.link.as_path()).collect()
+    }
+
+    /// The links that are instances by the history: all that were, and were not forgotten since.
+    #[must_use]
+    pub fn members(&self) -> BTreeSet<&Path> {
+        let mut members = BTreeSet::new();
+        for entry in &self.entries {
+            members.extend(entry.flips().iter().map(|flip| flip.link.as_path()));
+            if let What::Forget { link, .. } = &entry.what {
+                members.remove(link.as_path());
+            }
+        }
+        members
     }
 
     /// Where the link leads according to the history.

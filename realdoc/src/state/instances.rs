@@ -1,14 +1,15 @@
 //! The instances: which links the configuration names.
 //!
-//! Owns: turning names and patterns into links, and `--to` and `--all` into a selection. Must not: change a link.
+//! Owns: turning names and patterns into links. Must not: change a link.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
-use crate::config::{Config, InstanceName, LinkPattern, Step};
+use crate::config::{Config, InstanceName, LinkPattern, Step, stands_for};
 use crate::error::{Context, Error, Result};
+use crate::state::history::History;
 use crate::state::link::{self, Place, Target};
 use crate::state::releases::Store;
 
@@ -32,6 +33,22 @@ pub struct Ignored {
     pub reason: String,
 }
 
+/// A link that was one of a group, and that the group does not reach any more.
+#[derive(Clone, Debug)]
+pub struct Missed {
+    /// What it is as an instance.
+    pub instance: Instance,
+    /// What it is instead: "leads to /srv/hotfix, outside the releases".
+    pub reason: String,
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { instance: Instance { name, .. }, reason } = self;
+        write!(f, "{name} {reason}; `--to {name}` takes it back in, `realdoc instance remove {name}` forgets it")
+    }
+}
+
 /// All instances of a configuration.
 #[derive(Debug, Default)]
 pub struct Instances {
@@ -39,6 +56,8 @@ pub struct Instances {
     pub list: Vec<Instance>,
     /// What patterns match besides.
     pub ignored: Vec<Ignored>,
+    /// What the history knows as members of groups, and is none at present.
+    pub missed: Vec<Missed>,
     /// The groups of which not every member can be found, and why.
     pub unreadable: Vec<(String, Error)>,
 }
@@ -49,7 +68,7 @@ impl Instances {
     /// A path is an instance whatever is there. What a pattern matches is one only if it is a link into the releases
     /// directory: `/var/www/*` must not take the sites of another application with it.
     #[must_use]
-    pub fn find(config: &Config, store: &Store) -> Self {
+    pub fn find(config: &Config, store: &Store, history: &History) -> Self {
         let mut found = Self::default();
         // Named ones first, so that a pattern that matches one of them too does not take it over.
         let mut by_link = BTreeMap::new();
@@ -66,9 +85,41 @@ impl Instances {
                 found.unreadable.push((group.to_string(), error));
             }
         }
+        for (group, pattern) in &config.instances {
+            // Of a group that cannot be read, nobody knows.
+            if found.unreadable.iter().all(|(unreadable, _)| unreadable != group.as_str()) {
+                found.add_missed(group, pattern, store, history, &by_link);
+            }
+        }
         found.list = by_link.into_values().collect();
         found.list.sort_by(|a, b| a.name.cmp(&b.name));
         found
+    }
+
+    /// Finds what was a member of the group and is none.
+    fn add_missed(
+        &mut self,
+        group: &InstanceName,
+        pattern: &LinkPattern,
+        store: &Store,
+        history: &History,
+        by_link: &BTreeMap<PathBuf, Instance>,
+    ) {
+        if pattern.as_path().is_some() {
+            return;
+        }
+        for link in history.members() {
+            let Some(wildcards) = pattern.matches(link) else { continue };
+            if by_link.contains_key(link) || self.missed.iter().any(|missed| missed.instance.link == link) {
+                continue;
+            }
+            let reason = match link::look(store, link) {
+                Ok(place) => no_member(&place).unwrap_or_else(|| "is no link any more".to_owned()),
+                Err(error) => format!("cannot be looked at: {error}"),
+            };
+            self.ignored.retain(|ignored| ignored.path != link);
+            self.missed.push(Missed { instance: member(group, &wildcards, link), reason });
+        }
     }
 
     /// The instances, if all of them can be found.
@@ -100,86 +151,41 @@ impl Instances {
                 Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotADirectory => continue,
                 place => place?,
             };
-            let reason = match place {
-                Place::Link(found) => match found.target {
-                    Target::Release { name, .. } | Target::Gone { name } if link.to_str().is_none() => {
-                        // Neither the history nor `--to` could name it.
-                        format!("leads to {name}, but its name is not UTF-8")
-                    }
-                    Target::Release { .. } | Target::Gone { .. } => {
-                        let name = format!("{group}/{}", wildcards.join("/"));
-                        let instance = Instance { name, group: Some(group.to_string()), link: link.clone() };
-                        by_link.insert(link, instance);
-                        continue;
-                    }
-                    Target::Elsewhere(path) => {
-                        format!("leads to {}, outside the releases", path.display())
-                    }
-                    Target::Nowhere(reason) => format!("leads nowhere: {reason}"),
-                },
-                Place::Taken(what) => format!("is {what}, no link"),
-                Place::Empty => continue,
-            };
-            self.ignored.push(Ignored { path: link, reason });
+            match no_member(&place) {
+                // Neither the history nor `--to` could name it.
+                None if link.to_str().is_none() => {
+                    let id = place.id().unwrap_or_default();
+                    let reason = format!("leads to {id}, but its name is not UTF-8");
+                    self.ignored.push(Ignored { path: link, reason });
+                }
+                None => {
+                    by_link.insert(link.clone(), member(group, &wildcards, &link));
+                }
+                Some(_) if matches!(place, Place::Empty) => {}
+                Some(reason) => self.ignored.push(Ignored { path: link, reason }),
+            }
         }
         Ok(())
     }
+}
 
-    /// The instances that the command line names.
-    ///
-    /// Without a name: the only one there is. An implicit "all" would move thirty sites for a forgotten option.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a name that is none, [`Error::Usage`] if none is named and there are several.
-    pub fn select(&self, to: &[String], all: bool) -> Result<Vec<Instance>> {
-        if self.list.is_empty() {
-            return Err(Error::NotFound(
-                "the configuration has no instance, or nothing matches its patterns: see [instances]".to_owned(),
-            ));
-        }
-        if all {
-            return Ok(self.list.clone());
-        }
-        if to.is_empty() {
-            return match &self.list[..] {
-                [only] => Ok(vec![only.clone()]),
-                _ => Err(Error::Usage(format!("which instance? --to NAME or --all: there are {}", self.names()))),
-            };
-        }
-        let mut selected: Vec<Instance> = Vec::new();
-        for name in to {
-            let meant = self.named(name)?;
-            selected.extend(meant.into_iter().filter(|instance| !selected.contains(instance)).collect::<Vec<_>>());
-        }
-        selected.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(selected)
-    }
+/// One of a group.
+fn member(group: &InstanceName, wildcards: &[String], link: &Path) -> Instance {
+    let name = format!("{group}/{}", wildcards.join("/"));
+    Instance { name, group: Some(group.to_string()), link: link.to_owned() }
+}
 
-    /// An instance, a group, or the part behind the slash if only one group has such an instance.
-    fn named(&self, name: &str) -> Result<Vec<Instance>> {
-        let some = |is_meant: &dyn Fn(&Instance) -> bool| -> Vec<Instance> {
-            self.list.iter().filter(|instance| is_meant(instance)).cloned().collect()
-        };
-        let exact = some(&|instance| instance.name == name || instance.group.as_deref() == Some(name));
-        if !exact.is_empty() {
-            return Ok(exact);
-        }
-        let inner = some(&|instance| {
-            instance.group.as_ref().is_some_and(|group| instance.name[group.len()..].strip_prefix('/') == Some(name))
-        });
-        match &inner[..] {
-            [_] => Ok(inner),
-            [] => Err(Error::NotFound(format!("there is no instance {name}; there are {}", self.names()))),
-            [first, second, ..] => {
-                Err(Error::Usage(format!("{name} could be {} or {}; say which", first.name, second.name)))
-            }
-        }
-    }
-
-    fn names(&self) -> String {
-        let names: Vec<_> = self.list.iter().map(|instance| instance.name.as_str()).collect();
-        names.join(", ")
-    }
+/// Why what is at a place is none of a group, unless it is one.
+fn no_member(place: &Place) -> Option<String> {
+    Some(match place {
+        Place::Link(link) => match &link.target {
+            Target::Release { .. } | Target::Gone { .. } => return None,
+            Target::Elsewhere(path) => format!("leads to {}, outside the releases", path.display()),
+            Target::Nowhere(reason) => format!("leads nowhere: {reason}"),
+        },
+        Place::Taken(what) => format!("is {what}, no link"),
+        Place::Empty => "is gone: there is no link".to_owned(),
+    })
 }
 
 /// The paths below `at` that match, each with what its wildcards stand for.
@@ -201,9 +207,7 @@ fn expand(at: &Path, wildcards: &[String], steps: &[Step], matches: &mut Vec<(Pa
     };
     for entry in entries {
         let name = entry.context("read", at)?.file_name();
-        // As in a shell: a wildcard does not stand for a dot at the beginning, where a flip has its new link.
-        let hidden = name.as_encoded_bytes().starts_with(b".");
-        if hidden && !glob.glob().glob().starts_with('.') || !glob.is_match(&name) {
+        if !stands_for(glob, &name) {
             continue;
         }
         let path = at.join(&name);
@@ -244,7 +248,7 @@ mod tests {
         );
         let config: Config = toml::from_str(&text).unwrap();
         let store = Store::open(config.releases.directory.as_path()).unwrap();
-        Instances::find(&config, &store).strict().unwrap()
+        Instances::find(&config, &store, &History::default()).strict().unwrap()
     }
 
     fn names(instances: &[Instance]) -> Vec<&str> {
@@ -276,30 +280,5 @@ mod tests {
         fs::write(root.join("www/README"), "").unwrap();
         let found = find(&root, "sites = \"ROOT/www/*/current\"\nboth = \"ROOT/w*/c/o*\"");
         assert_eq!(names(&found.list), ["both/www/other", "sites/a", "sites/b"]);
-    }
-
-    #[test]
-    fn what_is_named_is_selected() {
-        let (_dir, root) = tree(&[("a", "releases/v1"), ("b", "releases/v1")]);
-        let found = find(&root, "sites = \"ROOT/www/*\"\nshop = \"ROOT/shop\"");
-        let select = |to: &[&str], all| {
-            let to: Vec<_> = to.iter().map(|&name| name.to_owned()).collect();
-            found.select(&to, all).map(|selected| names(&selected).join(" "))
-        };
-        assert_eq!(select(&[], true).unwrap(), "shop sites/a sites/b");
-        assert_eq!(select(&["sites"], false).unwrap(), "sites/a sites/b");
-        assert_eq!(select(&["sites/b", "shop", "sites/b"], false).unwrap(), "shop sites/b");
-        assert_eq!(select(&["b", "sites"], false).unwrap(), "sites/a sites/b");
-        assert_eq!(select(&["c"], false).unwrap_err().exit_code(), 3);
-        let none = select(&[], false).unwrap_err();
-        assert_eq!(none.to_string(), "which instance? --to NAME or --all: there are shop, sites/a, sites/b");
-    }
-
-    #[test]
-    fn the_only_instance_needs_no_name() {
-        let (_dir, root) = tree(&[]);
-        let found = find(&root, "shop = \"ROOT/shop\"");
-        assert_eq!(names(&found.select(&[], false).unwrap()), ["shop"]);
-        assert_eq!(find(&root, "").select(&[], true).unwrap_err().exit_code(), 3);
     }
 }
