@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::os::failpoint::pause;
 use crate::report::Outcome;
 use crate::state::State;
-use crate::state::history::{Entry, Flip, What};
+use crate::state::history::{Entry, Flip};
 use crate::state::journal::{Activation, OwedReload};
 use crate::state::releases::Hold;
 use crate::tool::Tool;
@@ -28,6 +28,7 @@ use crate::tool::Tool;
 mod begin;
 mod check;
 mod plan;
+mod readable;
 mod recover;
 mod reload;
 mod undo;
@@ -35,19 +36,10 @@ mod undo;
 pub use begin::begin;
 pub(crate) use begin::begin_whatever;
 use plan::Step;
-pub use plan::{Left, Move};
+pub use plan::{Direction, Left, Move};
 pub use recover::PutBack;
 pub(crate) use recover::relock;
 pub use reload::reload;
-
-/// Whether links go forward or back.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Direction {
-    /// To a release.
-    Activate,
-    /// To where they led before.
-    Rollback,
-}
 
 /// What has become of the links.
 #[derive(Debug, Default)]
@@ -79,6 +71,7 @@ pub fn flip(tool: &Tool, state: &mut State, direction: Direction, moves: Vec<Mov
     }
     let mut flipped = Flipped { done: already.len(), left };
     let _holds = hold(state, &plan);
+    readable::check(tool, &state.store, direction, &plan)?;
     let plan = checked(tool, state, direction, plan, check, &mut flipped.left)?;
     pause("activate.checked", &tool.interrupt);
     tool.interrupt.check()?;
@@ -215,15 +208,6 @@ fn flip_and_record(
 
 fn entry(direction: Direction, plan: &[Step]) -> Entry {
     Entry::now(direction.of(plan.iter().map(|step| step.flip.clone()).collect()))
-}
-
-impl Direction {
-    fn of(self, flips: Vec<Flip>) -> What {
-        match self {
-            Self::Activate => What::Activate { flips },
-            Self::Rollback => What::Rollback { flips },
-        }
-    }
 }
 
 /// Returns what is flipped, and what could not be.

@@ -53,9 +53,9 @@ pub enum Command {
         /// The tag, branch or commit
         #[arg(value_name = "REF")]
         reference: String,
-        /// Whether to fetch.
+        /// How to make the release.
         #[command(flatten)]
-        fetch: Fetch,
+        how: Staging,
         /// How to go about it.
         #[command(flatten)]
         change: Change,
@@ -84,9 +84,9 @@ pub enum Command {
         /// Which links.
         #[command(flatten)]
         instances: Selection,
-        /// Whether to fetch.
+        /// How to make the release.
         #[command(flatten)]
-        fetch: Fetch,
+        how: Staging,
         /// Whether to check.
         #[command(flatten)]
         check: Check,
@@ -219,12 +219,15 @@ pub struct Check {
     pub skip_check: bool,
 }
 
-/// Options of commands that look a reference up.
-#[derive(Args, Debug)]
-pub struct Fetch {
+/// Options of commands that make a release.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Staging {
     /// Look the reference up in what was fetched before
     #[arg(long)]
     pub no_fetch: bool,
+    /// Make another release, though the commit is staged
+    #[arg(long)]
+    pub rebuild: bool,
 }
 
 /// Options of commands that change something.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +15,9 @@ use crate::error::{Error, Result};
 
 mod value;
 
-pub use value::{AbsolutePath, InstanceName, LinkPattern, SharedPath, Span, Step, Subdirectory, stands_for};
+pub use value::{
+    AbsolutePath, DirectoryMode, InstanceName, LinkPattern, SharedPath, Span, Step, Subdirectory, stands_for,
+};
 
 /// Where the configuration is looked for, after `--config` and `$REALDOC_CONFIG`.
 pub const PLACES: [&str; 2] = ["realdoc.toml", "/etc/realdoc.toml"];
@@ -36,6 +39,9 @@ pub struct Config {
     /// How long what is run may take.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// Who has to get at what is deployed.
+    #[serde(default)]
+    pub httpd: Httpd,
     /// What PHP's OPcache has room for.
     #[serde(default)]
     pub opcache: Opcache,
@@ -73,6 +79,10 @@ pub struct Releases {
     /// The directory inside a release that the links lead to; empty for the release itself.
     #[serde(default)]
     pub subdirectory: Subdirectory,
+    /// The permissions of the directories in a release; files get them without the right to execute.
+    pub mode: Option<DirectoryMode>,
+    /// The group that a release belongs to.
+    pub group: Option<String>,
 }
 
 /// `[shared]`
@@ -84,6 +94,10 @@ pub struct Shared {
     /// Paths in a release that become links to the same path in the shared directory.
     #[serde(default)]
     pub paths: Vec<SharedPath>,
+    /// Whose a shared directory is that is made: `USER` or `USER:GROUP`.
+    pub owner: Option<String>,
+    /// The permissions of a shared directory that is made.
+    pub mode: Option<DirectoryMode>,
 }
 
 /// `[commands]`: each a line for `/bin/sh`.
@@ -118,6 +132,14 @@ impl Default for Timeouts {
         let minutes = |minutes: u64| Span(Duration::from_secs(60 * minutes));
         Self { git: minutes(10), build: minutes(60), check: minutes(5), reload: minutes(2) }
     }
+}
+
+/// `[httpd]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Httpd {
+    /// The user that httpd runs as, and what it runs PHP as.
+    pub user: Option<String>,
 }
 
 /// `[opcache]`
@@ -224,7 +246,11 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = named {
         return Ok(path.to_owned());
     }
-    PLACES.iter().map(PathBuf::from).find(|path| path.exists()).ok_or_else(|| {
+    let found = PLACES.iter().map(PathBuf::from).find(|path| path.exists());
+    if let Some(path) = &found {
+        refuse_of_others(path)?;
+    }
+    found.ok_or_else(|| {
         let here = env::current_dir().unwrap_or_default();
         Error::NotFound(format!(
             "there is no configuration: neither --config, $REALDOC_CONFIG, {}/realdoc.toml nor /etc/realdoc.toml; \
@@ -232,6 +258,33 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf> {
             here.display()
         ))
     })
+}
+
+/// Root obeys no configuration that it only happens to find, and that another user could have written: its commands would
+/// be run as root.
+fn refuse_of_others(path: &Path) -> Result<()> {
+    const OTHERS: u32 = 0o022;
+    const STICKY: u32 = 0o1000;
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let is_ours = |path: &Path, harmless: u32| {
+        fs::metadata(path).is_ok_and(|metadata| {
+            metadata.uid() == 0 && (metadata.mode() & OTHERS == 0 || metadata.mode() & harmless != 0)
+        })
+    };
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let directories = [&real, path].map(|path| std::path::absolute(path).ok()?.parent().map(Path::to_owned));
+    // In a sticky directory, nobody puts another file in the place of root's.
+    let is_safe = is_ours(&real, 0) && directories.iter().flatten().all(|directory| is_ours(directory, STICKY));
+    if is_safe {
+        return Ok(());
+    }
+    Err(Error::Config(format!(
+        "{} or its directory is not root's alone: another user could have written it, and its commands would be run as root. \
+         If you trust it, name it by --config",
+        path.display()
+    )))
 }
 
 #[cfg(test)]

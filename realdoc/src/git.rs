@@ -9,7 +9,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -64,7 +64,7 @@ impl<'a> Repository<'a> {
         // A bundle is a file: git can fetch from it, but not work in it.
         let in_place = path.filter(|path| path.is_dir() && !submodules);
         let ours = in_place.is_none();
-        let directory = in_place.unwrap_or_else(|| store.state("repository"));
+        let directory = in_place.unwrap_or_else(|| own_repository(store));
         Ok(Self { directory, source, ours, submodules, caller: Caller { report, interrupt, limit } })
     }
 
@@ -103,7 +103,8 @@ impl<'a> Repository<'a> {
         &self.directory
     }
 
-    /// Whether this is a repository of our own in which something is missing or broken. It takes a while in a big one.
+    /// Whether this is a repository of our own in which something is missing or broken, or that cannot hold what the source
+    /// has. It takes a while in a big one.
     ///
     /// # Errors
     /// [`Error::Interrupted`], or it takes too long.
@@ -119,15 +120,25 @@ impl<'a> Repository<'a> {
                 result => result?,
             }
         }
-        Ok(false)
+        Ok(self.is_of_another_format())
     }
 
-    /// Throws the repository away, if it is our own.
+    /// Begins a repository of our own anew, as the source wants it.
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn discard(&self) -> Result<()> {
-        if self.ours { tree::remove(&self.directory) } else { Ok(()) }
+    /// What the file system or git says.
+    pub fn renew(&self) -> Result<()> {
+        if !self.ours {
+            return Ok(());
+        }
+        tree::remove(&self.directory)?;
+        fs::create_dir_all(&self.directory).context("create", &self.directory)?;
+        let mut git = self.git();
+        git.args(["-c", "init.defaultBranch=main", "init", "--quiet"]);
+        if self.source_format()? == Some("sha256") {
+            git.arg("--object-format=sha256");
+        }
+        self.caller.run(git, "git init", false)
     }
 
     /// The repository of our own, with the source of today's configuration.
@@ -142,6 +153,24 @@ impl<'a> Repository<'a> {
         let mut git = self.git();
         git.args(["config", "remote.origin.url", self.source]);
         self.caller.run(git, "git config", false)
+    }
+
+    /// How the source names its objects, if it has any.
+    fn source_format(&self) -> Result<Option<&'static str>> {
+        let mut git = plain_git();
+        git.args(["ls-remote", "--quiet", "--", self.source]);
+        let answer = self.caller.capture(git, "git ls-remote")?;
+        let length = answer.lines().next().and_then(|line| line.find('\t'));
+        Ok(length.map(|length| if length == 64 { "sha256" } else { "sha1" }))
+    }
+
+    /// Whether the source is another one than what was fetched before, in a way that git cannot fetch into one repository.
+    fn is_of_another_format(&self) -> bool {
+        let mut git = self.git();
+        git.args(["rev-parse", "--show-object-format"]);
+        let ours = self.caller.capture(git, "git rev-parse").ok();
+        let source = self.source_format().ok().flatten();
+        ours.zip(source).is_some_and(|(ours, source)| ours.trim() != source)
     }
 
     /// Removes what a git that a power cut ended has left in our repository. Nobody else works there while we hold the
@@ -266,17 +295,48 @@ impl<'a> Repository<'a> {
     /// What git or the file system says.
     pub fn export(&self, commit: &str, into: &Path) -> Result<()> {
         let mut git = self.git();
-        git.args(["ls-tree", "-r", "-z", "--name-only", commit]);
-        let files = self.caller.capture(git, "git ls-tree")?.matches('\0').count();
-        let bar = self.caller.report.progress(files as u64);
-        self.archive(&self.directory, commit, into, &bar)?;
+        git.args(["ls-tree", "-r", "-z", commit]);
+        let files = self.caller.capture_bytes(git, "git ls-tree")?;
+        let files: Vec<&[u8]> = files.split(|&byte| byte == 0).filter(|file| !file.is_empty()).collect();
+        let bar = self.caller.report.progress(files.len() as u64);
+        let mut pointers = self.archive(&self.directory, commit, into, &bar)?;
         if self.submodules {
-            self.export_submodules(commit, into, &bar)?;
+            pointers.extend(self.export_submodules(commit, into, &bar)?);
+        } else {
+            self.warn_of_submodules(&files, into);
+        }
+        if let [first, ..] = &pointers[..] {
+            self.caller.report.warn(format!(
+                "{} of the files are pointers of Git LFS and not what they stand for, such as {}: set up git-lfs for the user who \
+                 runs realdoc, or fetch them in a build command",
+                pointers.len(),
+                first.display()
+            ));
         }
         Ok(())
     }
 
-    fn archive(&self, repository: &Path, commit: &str, into: &Path, bar: &ProgressBar) -> Result<()> {
+    /// Submodules that the release has as empty directories.
+    fn warn_of_submodules(&self, files: &[&[u8]], into: &Path) {
+        let submodules: Vec<&Path> = files
+            .iter()
+            .filter(|file| file.starts_with(b"160000 "))
+            .filter_map(|file| file.splitn(2, |&byte| byte == b'\t').nth(1))
+            .map(|path| Path::new(OsStr::from_bytes(path)))
+            .filter(|path| into.join(path).is_dir())
+            .collect();
+        if let [first, ..] = submodules[..] {
+            self.caller.report.warn(format!(
+                "the release is without its {} submodule{}, such as {}: [git] submodules = true exports them",
+                submodules.len(),
+                if submodules.len() == 1 { "" } else { "s" },
+                first.display()
+            ));
+        }
+    }
+
+    /// Returns the files that are pointers of Git LFS.
+    fn archive(&self, repository: &Path, commit: &str, into: &Path, bar: &ProgressBar) -> Result<Vec<PathBuf>> {
         let mut git = git_in(repository);
         // The modes that a checkout would give them. Without this a tree is writable for its group.
         git.args(["-c", "tar.umask=user", "archive", "--format=tar", commit]);
@@ -285,14 +345,16 @@ impl<'a> Repository<'a> {
             self.caller.run_with(git, "git archive", false, |stdout| unpack::unpack(stdout, into, bar, interrupt))?;
         match unpacked {
             // An archive that ends too early is git's failure; a full disk is not, though git fails of it, too.
-            Err(Error::Io { source, .. }) if source.raw_os_error().is_none() && git.is_err() => git,
-            Ok(()) => git,
+            Err(Error::Io { source, .. }) if source.raw_os_error().is_none() && git.is_err() => {
+                git.map(|()| Vec::new())
+            }
+            Ok(pointers) => git.map(|()| pointers),
             error => error,
         }
     }
 
     /// `git archive` leaves submodules out, so git checks them out in our repository, and each is archived there.
-    fn export_submodules(&self, commit: &str, into: &Path, bar: &ProgressBar) -> Result<()> {
+    fn export_submodules(&self, commit: &str, into: &Path, bar: &ProgressBar) -> Result<Vec<PathBuf>> {
         // It may not have been fetched into just now.
         self.unlock();
         for arguments in [
@@ -308,6 +370,7 @@ impl<'a> Repository<'a> {
         let mut git = self.git();
         git.args(["submodule", "--quiet", "foreach", "--recursive", r#"printf '%s\0' "$displaypath""#]);
         let paths = self.caller.capture_bytes(git, "git submodule foreach")?;
+        let mut pointers = Vec::new();
         for path in paths.split_inclusive(|&byte| byte == 0).filter_map(|path| path.strip_suffix(&[0])) {
             let path = OsStr::from_bytes(path);
             let into = into.join(path);
@@ -315,9 +378,9 @@ impl<'a> Repository<'a> {
             if !into.is_dir() {
                 continue;
             }
-            self.archive(&self.directory.join(path), "HEAD", &into, bar)?;
+            pointers.extend(self.archive(&self.directory.join(path), "HEAD", &into, bar)?);
         }
-        Ok(())
+        Ok(pointers)
     }
 
     /// The source without a password that its URL may have.
@@ -337,6 +400,16 @@ impl<'a> Repository<'a> {
             git.env("GIT_CEILING_DIRECTORIES", parent.canonicalize().unwrap_or_else(|_| parent.to_owned()));
         }
         git
+    }
+}
+
+/// Where a repository of our own is: each user has one, because there may be a password in it.
+fn own_repository(store: &Store) -> PathBuf {
+    let directory = store.state("repository");
+    let us = rustix::process::geteuid().as_raw();
+    match fs::metadata(&directory) {
+        Ok(metadata) if metadata.uid() != us => store.state(&format!("repository-{us}")),
+        _ => directory,
     }
 }
 

@@ -13,7 +13,8 @@ use realdoc::commands::init::{self, Answers};
 use realdoc::commands::rollback::{self, Wanted};
 use realdoc::commands::{activate, deploy, instance, manual, mark_bad, prune, reload, stage, status};
 use realdoc::config::{self, Config};
-use realdoc::error::{Context, Result};
+use realdoc::error::{Context, Error, Result};
+use realdoc::fs::access;
 use realdoc::os::interrupt::Interrupt;
 use realdoc::os::process;
 use realdoc::report::Report;
@@ -40,20 +41,25 @@ fn run(cli: Cli, report: Report) -> Result<()> {
     let file = cli.config;
     let interrupt = Interrupt::install().context("handle signals in", Path::new("/proc/self"))?;
     let tool = || -> Result<Tool> {
-        Ok(Tool { config: Config::load(&config::find(file.as_deref())?)?, report, interrupt: interrupt.clone() })
+        let config = Config::load(&config::find(file.as_deref())?)?;
+        access::set_umask(&config);
+        Ok(Tool { config, report, interrupt: interrupt.clone() })
     };
     match cli.command {
         Command::Init { source, releases, instances, change } => {
             // The one that every other command would use; a new one here would hide it from them.
-            let path = config::find(file.as_deref()).unwrap_or_else(|_| PathBuf::from(config::PLACES[0]));
+            let path = match config::find(file.as_deref()) {
+                Err(Error::NotFound(_)) => PathBuf::from(config::PLACES[0]),
+                path => path?,
+            };
             init::init(&path, &Answers { source, releases, instances }, report, interrupt, change)
         }
-        Command::Stage { reference, fetch, change } => stage::run(&tool()?, &reference, !fetch.no_fetch, change),
+        Command::Stage { reference, how, change } => stage::run(&tool()?, &reference, how, change),
         Command::Activate { release, instances, check, change } => {
             activate::run(&tool()?, &release, &instances, !check.skip_check, change)
         }
-        Command::Deploy { reference, instances, fetch, check, change } => {
-            deploy::run(&tool()?, &reference, &instances, &fetch, !check.skip_check, change)
+        Command::Deploy { reference, instances, how, check, change } => {
+            deploy::run(&tool()?, &reference, &instances, how, !check.skip_check, change)
         }
         Command::Rollback { instances, from, release, check, change } => {
             let wanted = Wanted { instances, from, release, skip_check: check.skip_check };

@@ -1,5 +1,6 @@
 //! Processes and signals.
 
+pub mod account;
 pub mod failpoint;
 pub mod interrupt;
 pub mod limit;

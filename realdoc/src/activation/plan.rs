@@ -7,11 +7,30 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::report::{Event, Outcome, Report};
 use crate::state::State;
-use crate::state::history::Flip;
+use crate::state::history::{Flip, What};
 use crate::state::instances::{Instance, Missed};
 use crate::state::journal::Change;
 use crate::state::link::{self, Place, Target};
 use crate::tool::Tool;
+
+/// Whether links go forward or back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Direction {
+    /// To a release.
+    Activate,
+    /// To where they led before.
+    Rollback,
+}
+
+impl Direction {
+    /// What the history calls it.
+    pub(super) fn of(self, flips: Vec<Flip>) -> What {
+        match self {
+            Self::Activate => What::Activate { flips },
+            Self::Rollback => What::Rollback { flips },
+        }
+    }
+}
 
 /// A link and where it shall lead.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! `deploy`: stage, activate and prune.
 
 use crate::activation;
-use crate::cli::{Change, Fetch, Selection};
+use crate::cli::{Change, Selection, Staging};
 use crate::commands::prune::{self, Rules};
 use crate::commands::{activate, stage};
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ pub fn run(
     tool: &Tool,
     reference: &str,
     instances: &Selection,
-    fetch: &Fetch,
+    how: Staging,
     check: bool,
     change: Change,
 ) -> Result<()> {
@@ -23,7 +23,7 @@ pub fn run(
     // A name that is none should not come out after ten minutes of building.
     activate::select(tool, &mut state, instances)?;
     state.unlock();
-    let staged = stage::stage(tool, &state.store, reference, !fetch.no_fetch, change)?;
+    let staged = stage::stage(tool, &state.store, reference, how, change)?;
     if !change.dry_run {
         activation::relock(tool, &mut state)?;
     }

@@ -12,7 +12,7 @@ use crate::activation;
 use crate::cli::Change;
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
-use crate::fs::durable;
+use crate::fs::{access, durable};
 use crate::os::interrupt::Interrupt;
 use crate::report::Report;
 use crate::state::State;
@@ -57,6 +57,7 @@ pub fn init(path: &Path, answers: &Answers, report: Report, interrupt: Interrupt
         return Err(Error::Usage(format!("{} exists; edit it instead, or name another by --config", path.display())));
     }
     let config = Config::load(&path)?;
+    access::set_umask(&config);
     let mut directories = vec![config.releases.directory.as_path().to_owned()];
     if !config.shared.paths.is_empty() {
         directories.push(config.shared_directory());
@@ -74,6 +75,9 @@ pub fn init(path: &Path, answers: &Answers, report: Report, interrupt: Interrupt
     }
     let tool = Tool { config, report, interrupt };
     let (mut state, _) = activation::begin(&tool, dry_run, wait)?;
+    if let Some(real) = state.store.alias() {
+        tool.report.warn(real);
+    }
     let obstacles = adopt(&tool, &mut state)?;
     explain(&tool, &path, obstacles);
     Ok(())

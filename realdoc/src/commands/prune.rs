@@ -17,7 +17,8 @@ use crate::cli::Change;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::fs::durable;
-use crate::fs::tree;
+use crate::fs::tree::{self, Size};
+use crate::os::account;
 use crate::os::failpoint::pause;
 use crate::report::{Event, age};
 use crate::state::State;
@@ -231,7 +232,15 @@ fn bury(tool: &Tool, state: &State, release: &Release, links: &[Watched]) -> Res
     let Release { name, path, .. } = release;
     let store = &state.store;
     tree::refuse_mounts(path)?;
-    let bytes = tree::measure(path)?.bytes;
+    let Size { bytes, foreign, .. } = tree::measure(path)?;
+    for (uid, (count, example)) in foreign {
+        let (plural, user) = (if count == 1 { "" } else { "s" }, account::name_of(uid));
+        tool.report.warn(format!(
+            "{name} has {count} file{plural} of {user}, such as {}, which go with it; what an application writes belongs into \
+             [shared] paths",
+            example.display()
+        ));
+    }
     if state.is_dry_run() {
         tool.report.say(&Event::Pruned { release: name, bytes, dry_run: true });
         return Ok(None);
@@ -253,7 +262,7 @@ fn bury(tool: &Tool, state: &State, release: &Release, links: &[Watched]) -> Res
             return Err(Error::Refused(format!("{name} is kept: {} has just come to need it", watched.name)));
         }
     }
-    store.remove_record(name)?;
+    store.retire(name)?;
     durable::sync_directory(store.directory())?;
     pause("prune.forgotten", &tool.interrupt);
     Ok(Some(Trash { name: Some(name.clone()), path: trash, bytes }))

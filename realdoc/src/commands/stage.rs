@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::activation;
-use crate::cli::Change;
+use crate::cli::{Change, Staging};
 use crate::error::{Context, Ending, Error, Result};
+use crate::fs::access;
 use crate::fs::durable;
 use crate::fs::shared;
 use crate::fs::tree;
@@ -24,6 +25,7 @@ use crate::os::failpoint::pause;
 use crate::os::limit::Limit;
 use crate::os::process;
 use crate::report::Event;
+use crate::state::history::History;
 use crate::state::lock::{Kind, Lock, Patience};
 use crate::state::releases::{Hold, Record, Release, STAGING_PREFIX, Store};
 use crate::tool::Tool;
@@ -41,20 +43,23 @@ pub struct Staged {
 ///
 /// # Errors
 /// Whatever can go wrong; nothing of the release is then left.
-pub fn run(tool: &Tool, reference: &str, fetch: bool, change: Change) -> Result<()> {
+pub fn run(tool: &Tool, reference: &str, how: Staging, change: Change) -> Result<()> {
     let (mut state, _) = activation::begin(tool, change.dry_run, change.wait)?;
     state.unlock();
-    stage(tool, &state.store, reference, fetch, change).map(|_| ())
+    stage(tool, &state.store, reference, how, change).map(|_| ())
 }
 
 /// As [`run`], for a command that has begun, and has let the lock go.
 ///
 /// # Errors
 /// As [`run`]; [`Error::Busy`] if somebody else makes a release.
-pub fn stage(tool: &Tool, store: &Store, reference: &str, fetch: bool, change: Change) -> Result<Staged> {
+pub fn stage(tool: &Tool, store: &Store, reference: &str, how: Staging, change: Change) -> Result<Staged> {
     let lock = if change.dry_run { None } else { Some(lock(tool, store, change.wait)?) };
-    let fetch = fetch && tool.config.git.fetch;
-    let stager = Stager { tool, store, lock, reference, fetch };
+    let fetch = !how.no_fetch && tool.config.git.fetch;
+    if let Some(real) = store.alias() {
+        tool.report.warn(real);
+    }
+    let stager = Stager { tool, store, lock, history: History::load(store), reference, fetch, rebuild: how.rebuild };
     match stager.stage() {
         Err(error @ (Error::Git { ending: Ending::Status(_), .. } | Error::Io { .. })) if !change.dry_run => {
             stager.mend(error)?.stage()
@@ -69,7 +74,8 @@ fn lock(tool: &Tool, store: &Store, wait: bool) -> Result<Lock> {
     let lock = Lock::acquire(store, Kind::Stage, &command, Patience::of(wait), &tool.interrupt, |holder| {
         tool.report.step("wait", format!("waiting for {holder}"));
     })?;
-    for leftover in store.staging_leftovers()? {
+    let history = History::load(store);
+    for leftover in store.staging_leftovers(|name| history.last_live(name).is_some())? {
         if let Err(error) = tree::remove(&leftover) {
             tool.report.warn(format!("a leftover of an interrupted command stays: {error}"));
         }
@@ -83,8 +89,10 @@ struct Stager<'a> {
     store: &'a Store,
     /// None in a dry run.
     lock: Option<Lock>,
+    history: History,
     reference: &'a str,
     fetch: bool,
+    rebuild: bool,
 }
 
 impl Stager<'_> {
@@ -117,21 +125,38 @@ impl Stager<'_> {
         };
         let releases = store.releases()?;
         let is_it = |record: &Option<Record>| record.as_ref().is_some_and(|record| record.commit == commit.id);
-        if let Some(release) = releases.iter().find(|release| is_it(&release.record)) {
+        // The last one, if it was built several times.
+        let staged = releases.iter().filter(|release| is_it(&release.record)).max_by_key(|release| release.since());
+        if let Some(release) = staged.filter(|_| !self.rebuild) {
             if commit.is_named && !self.is_dry_run() {
                 self.remember(release);
             }
             self.say(&release.name, &commit.id, &release.path, true);
             return Ok(Staged { name: release.name.clone(), _hold: store.hold(&release.path).ok() });
         }
-        let name = name(reference, &commit);
+        let name = self.unused_name(&name(reference, &commit))?;
         let path = store.path_of(&name);
-        if path.symlink_metadata().is_ok() {
-            return Err(Error::Refused(format!("{} is in the way and was not staged by realdoc", path.display())));
-        }
         let hold = if self.is_dry_run() { None } else { Some(self.make(&repository, &commit, &name)?) };
         self.say(&name, &commit.id, &path, false);
         Ok(Staged { name, _hold: hold })
+    }
+
+    /// The name, or one with a number behind it. What was once served under a name may still be in PHP's OPcache, which by
+    /// default in production does not look whether a file has changed. So no name is used for another build.
+    fn unused_name(&self, name: &str) -> Result<String> {
+        let Self { store, history, .. } = self;
+        let names = std::iter::once(name.to_owned()).chain((2..).map(|number: u32| format!("{name}-{number}")));
+        for name in names {
+            let path = store.path_of(&name);
+            let is_there = path.symlink_metadata().is_ok();
+            if is_there && !store.has_record(&name) {
+                return Err(Error::Refused(format!("{} is in the way and was not staged by realdoc", path.display())));
+            }
+            if !is_there && !store.is_retired(&name) && history.last_live(&name).is_none() {
+                return Ok(name);
+            }
+        }
+        unreachable!("there are enough numbers")
     }
 
     /// After a failure: if our own repository is damaged, it is thrown away, for everything in it is at the source, too.
@@ -147,10 +172,10 @@ impl Stager<'_> {
                  fetch = true it is fetched anew"
             )));
         }
-        self.tool
-            .report
-            .warn(format!("{directory}, which keeps what has been fetched, is damaged: fetching all of it anew"));
-        repository.discard()?;
+        self.tool.report.warn(format!(
+            "{directory}, which keeps what has been fetched, is damaged or of another source: fetching all of it anew"
+        ));
+        repository.renew()?;
         Ok(self)
     }
 
@@ -184,9 +209,9 @@ impl Stager<'_> {
             .permissions(Permissions::from_mode(0o777))
             .tempdir_in(store.directory())
             .context("create a directory in", store.directory())?;
-        let staging = Staging(staging.keep());
+        let staging = Growing(staging.keep());
         let hold = store.hold(&staging.0)?;
-        warn_if_private(self.tool, &staging.0)?;
+        access::give_to_group(config, &staging.0)?;
         step("stage.created")?;
 
         self.at("export");
@@ -243,22 +268,13 @@ impl Stager<'_> {
 }
 
 /// The directory in which a release grows. Dropped, it is gone.
-struct Staging(PathBuf);
+struct Growing(PathBuf);
 
-impl Drop for Staging {
+impl Drop for Growing {
     fn drop(&mut self) {
         // What stays is removed by the next command.
         let _ = tree::remove(&self.0);
     }
-}
-
-/// A release that only its owner can read is a 403 for every visitor.
-fn warn_if_private(tool: &Tool, directory: &Path) -> Result<()> {
-    let mode = directory.metadata().context("look at", directory)?.permissions().mode();
-    if mode & 0o055 == 0 {
-        tool.report.warn("under this umask only you can read the release: a web server of another user cannot");
-    }
-    Ok(())
 }
 
 /// What a release is called: after what was asked for, and after the commit, because a tag may move.

@@ -140,6 +140,7 @@ pub fn status(config: &Config, state: &State) -> Result<Status> {
     let reload_owed = config.commands.reload.is_some() && state.journal.reload.is_some();
     let found = Instances::find(config, store, history);
     let mut problems = state.problems.clone();
+    problems.extend(store.alias());
     problems.extend(found.unreadable.iter().map(|(group, error)| format!("{group}: {error}")));
     let mut used_by: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut elsewhere = BTreeSet::new();

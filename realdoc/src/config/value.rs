@@ -110,6 +110,36 @@ impl TryFrom<String> for SharedPath {
     }
 }
 
+/// Permissions of a directory: `"755"`. Files get them without the right to execute.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub struct DirectoryMode(u32);
+
+impl DirectoryMode {
+    /// The permissions, without `setgid` and its like.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+impl TryFrom<String> for DirectoryMode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits = text.strip_prefix('0').filter(|rest| rest.len() == 3).unwrap_or(&text);
+        let bits = u32::from_str_radix(digits, 8).ok().filter(|_| digits.len() == 3);
+        let bits = bits.ok_or_else(|| format!("\"{text}\" is no mode of a directory, like \"755\" or \"750\""))?;
+        if bits & 0o700 != 0o700 {
+            return Err(format!("\"{text}\": the mode must let the owner read, write and enter"));
+        }
+        if bits & 0o002 != 0 {
+            return Err(format!("\"{text}\": everybody on this machine could write what is served"));
+        }
+        Ok(Self(bits))
+    }
+}
+
 /// A span of time: `"10min"`, `"90 s"`, `"1h 30m"`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]

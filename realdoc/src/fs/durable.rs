@@ -33,7 +33,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_directory(directory)
 }
 
-/// As [`write`], for a file that is not ours: it keeps its mode and owner.
+/// As [`write()`], for a file that is not ours: it keeps its mode and owner.
 ///
 /// # Errors
 /// What the file system says; the old file is then still there.

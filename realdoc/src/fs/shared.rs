@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::config::{Config, SharedPath};
 use crate::error::{Context, Error, Result};
-use crate::fs::tree;
+use crate::fs::{access, tree};
 
 /// Replaces each shared path in `release` by a link to it in the shared directory.
 ///
@@ -20,7 +20,7 @@ use crate::fs::tree;
 pub fn link(config: &Config, release: &Path) -> Result<()> {
     let shared = config.shared_directory();
     for path in &config.shared.paths {
-        prepare(path, &shared)?;
+        prepare(config, path, &shared)?;
         let at = release.join(path.as_path());
         make_parents(release, path.as_path())?;
         tree::remove(&at)?;
@@ -30,13 +30,11 @@ pub fn link(config: &Config, release: &Path) -> Result<()> {
     Ok(())
 }
 
-fn prepare(path: &SharedPath, shared: &Path) -> Result<()> {
+fn prepare(config: &Config, path: &SharedPath, shared: &Path) -> Result<()> {
     let real = shared.join(path.as_path());
     match fs::metadata(&real) {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound && path.is_directory() => {
-            fs::create_dir_all(&real).context("create", &real)
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound && path.is_directory() => access::make_shared(config, &real),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::NotFound(format!(
             "the shared file {} does not exist; create it, or write \"{}/\" if it is to be a directory",
             real.display(),

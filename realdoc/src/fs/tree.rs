@@ -3,6 +3,7 @@
 //! Owns: walking and removing without ever following a symlink, and without removing anything that is mounted. Must not:
 //! know what a release is.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
@@ -13,12 +14,14 @@ use std::path::{Path, PathBuf};
 use crate::error::{Context, Error, Result};
 
 /// How big a tree is.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Size {
     /// Room on disk.
     pub bytes: u64,
     /// Files named `*.php`.
     pub php_files: u64,
+    /// What does not belong to the owner of the tree: for each owner the number of files, and one of them.
+    pub foreign: BTreeMap<u32, (u64, PathBuf)>,
 }
 
 /// Measures a tree. What vanishes meanwhile or may not be read does not count, what a link leads to does not either.
@@ -27,8 +30,14 @@ pub struct Size {
 /// What the file system says.
 pub fn measure(tree: &Path) -> Result<Size> {
     let mut size = Size::default();
+    let mut owner = None;
     visit(tree, &mut |path, metadata| {
         size.bytes += metadata.blocks() * 512;
+        // The tree itself comes first.
+        if metadata.uid() != *owner.get_or_insert(metadata.uid()) && metadata.is_file() {
+            let path = path.strip_prefix(tree).unwrap_or(path);
+            size.foreign.entry(metadata.uid()).or_insert_with(|| (0, path.to_owned())).0 += 1;
+        }
         if metadata.is_file() && path.extension().is_some_and(|extension| extension == "php") {
             size.php_files += 1;
         }
@@ -38,7 +47,10 @@ pub fn measure(tree: &Path) -> Result<Size> {
 }
 
 /// Calls `with` for everything in the tree, directories before what is in them.
-fn visit(tree: &Path, with: &mut dyn FnMut(&Path, &fs::Metadata) -> Result<()>) -> Result<()> {
+///
+/// # Errors
+/// What the file system says; what vanishes meanwhile or may not be read is left out.
+pub fn visit(tree: &Path, with: &mut dyn FnMut(&Path, &fs::Metadata) -> Result<()>) -> Result<()> {
     let mut waiting = vec![tree.to_owned()];
     while let Some(path) = waiting.pop() {
         let metadata = match fs::symlink_metadata(&path) {

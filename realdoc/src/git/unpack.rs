@@ -4,18 +4,24 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use indicatif::ProgressBar;
 
 use crate::error::{Context, Error, Result};
 use crate::os::interrupt::Interrupt;
 
-/// Writes what is in the archive into the directory `into`.
+/// Writes what is in the archive into the directory `into`. Returns the files that are pointers of Git LFS.
 ///
 /// # Errors
 /// What the file system says; an error without a system's number is the archive's.
-pub(super) fn unpack(archive: impl Read, into: &Path, bar: &ProgressBar, interrupt: &Interrupt) -> Result<()> {
+pub(super) fn unpack(
+    archive: impl Read,
+    into: &Path,
+    bar: &ProgressBar,
+    interrupt: &Interrupt,
+) -> Result<Vec<PathBuf>> {
+    let mut pointers = Vec::new();
     let mut archive = tar::Archive::new(archive);
     for entry in archive.entries().context("unpack into", into)? {
         interrupt.check()?;
@@ -29,11 +35,24 @@ pub(super) fn unpack(archive: impl Read, into: &Path, bar: &ProgressBar, interru
         }
         if entry.header().entry_type().is_file() {
             bar.inc(1);
+            pointers.extend(lfs_pointer(&entry, into));
         }
     }
     // What follows the last entry; git would fail to write it.
     let _ = std::io::copy(&mut archive.into_inner(), &mut std::io::sink());
-    Ok(())
+    Ok(pointers)
+}
+
+/// The path of what was unpacked, if it is a pointer of Git LFS.
+fn lfs_pointer(entry: &tar::Entry<'_, impl Read>, into: &Path) -> Option<PathBuf> {
+    const BEGINNING: &[u8] = b"version https://git-lfs.github.com/spec/";
+    // With a version, a checksum and a size; its specification allows for more lines.
+    if !(100..1024).contains(&entry.size()) {
+        return None;
+    }
+    let path = entry.path().ok()?.into_owned();
+    let text = fs::read(into.join(&path)).ok()?;
+    text.starts_with(BEGINNING).then_some(path)
 }
 
 /// Makes a directory as a checkout does, and says whether it did. tar would set its mode afterwards, and so take away

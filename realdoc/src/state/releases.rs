@@ -11,6 +11,7 @@
 //! | `.realdoc/lock` | locked while links are flipped, the history is written, releases are taken away |
 //! | `.realdoc/stage.lock` | locked while a release is made |
 //! | `.realdoc/releases/NAME.json` | which commit a release is; a release without one was not staged by this tool |
+//! | `.realdoc/releases/NAME.gone` | there was a release of this name; it is not used again |
 //! | `.realdoc/history.jsonl` | every flip and every mark, in order |
 //! | `.realdoc/journal` | the activation that is going on, or that a crash left half-done; a reload that is owed |
 //! | `.realdoc/repository` | what has been fetched |
@@ -34,6 +35,8 @@ pub const STAGING_PREFIX: &str = ".realdoc-staging-";
 /// What the name of a release that is being removed begins with.
 pub const TRASH_PREFIX: &str = ".realdoc-trash-";
 const STATE: &str = ".realdoc";
+/// What the name of a record ends with whose release has been removed.
+const RETIRED: &str = ".gone";
 
 /// The releases directory.
 #[derive(Clone, Debug)]
@@ -205,16 +208,48 @@ impl Store {
         durable::write(&path, &text)
     }
 
-    /// Forgets what a release was.
+    /// Whether there is a record of this release.
+    #[must_use]
+    pub fn has_record(&self, name: &str) -> bool {
+        self.record_path(name).exists()
+    }
+
+    /// Takes the record of a release away, and remembers that its name is used up. That needs no room on disk.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn remove_record(&self, name: &str) -> Result<()> {
-        let path = self.record_path(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error).context("remove", &path),
-            _ => Ok(()),
+    pub fn retire(&self, name: &str) -> Result<()> {
+        let (path, retired) = (self.record_path(name), self.retired_path(name));
+        match fs::rename(&path, &retired) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // It was not ours.
+                let _ = File::create(&retired);
+                Ok(())
+            }
+            result => result.context("rename", &path),
         }
+    }
+
+    /// Whether there was a release of this name.
+    #[must_use]
+    pub fn is_retired(&self, name: &str) -> bool {
+        self.retired_path(name).exists()
+    }
+
+    fn retired_path(&self, name: &str) -> PathBuf {
+        self.state("releases").join(format!("{name}{RETIRED}"))
+    }
+
+    /// What httpd has to be told of this directory, if it is reached through a link: releases have real paths there.
+    #[must_use]
+    pub fn alias(&self) -> Option<String> {
+        (self.real != self.directory).then(|| {
+            format!(
+                "{} leads to {real}: httpd needs the real path, `RealdocReleases {real}/*`",
+                self.directory.display(),
+                real = self.real.display()
+            )
+        })
     }
 
     /// The release that a person means: its name, the tag or branch it was staged from, or the beginning of its commit.
@@ -295,13 +330,19 @@ impl Store {
     ///
     /// # Errors
     /// What the file system says.
-    pub fn staging_leftovers(&self) -> Result<Vec<PathBuf>> {
+    pub fn staging_leftovers(&self, was_live: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
         let mut leftovers = names_with(&self.directory, STAGING_PREFIX)?;
         let records = self.state("releases");
         for entry in fs::read_dir(&records).context("read", &records)? {
             let path = entry.context("read", &records)?.path();
-            let release = path.file_stem().is_some_and(|name| self.directory.join(name).is_dir());
-            if !release {
+            let name = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
+            if path.to_string_lossy().ends_with(RETIRED) || self.directory.join(name).is_dir() {
+                continue;
+            }
+            if was_live(name) {
+                // Somebody has removed the release by hand.
+                self.retire(name)?;
+            } else {
                 leftovers.push(path);
             }
         }

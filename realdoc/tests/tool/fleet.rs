@@ -94,6 +94,128 @@ fn an_instance_is_added_and_removed() {
 }
 
 #[test]
+fn a_release_can_be_read_whatever_the_umask_is() {
+    for (umask, directory, file) in [("000", 0o755, 0o644), ("027", 0o755, 0o644), ("077", 0o755, 0o644)] {
+        let place =
+            Place::new("a = \"ROOT/www/a\"", "[shared]\npaths = [\"uploads/\"]\n[commands]\nbuild = [\"touch built\"]");
+        let line = format!("umask {umask} && exec \"$0\" deploy v1");
+        said(&mut place.command_of("/bin/sh".as_ref(), &["-c", &line, REALDOC])).code(0);
+        let release = place.at("releases").join(place.release("v1"));
+        let mode = |path: &str| fs::metadata(release.join(path)).unwrap().mode() & 0o7777;
+        let found = (mode(""), mode("lib"), mode("index.php"), mode("built"));
+        assert_eq!(found, (directory, directory, file, file), "{umask}");
+    }
+}
+
+#[test]
+fn modes_and_groups_are_as_configured() {
+    let rules = "mode = \"750\"\ngroup = \"nogroup\"\n[httpd]\nuser = \"nobody\"\n\
+                 [shared]\npaths = [\"up/loads/\"]\nmode = \"770\"\nowner = \"nobody:nogroup\"";
+    if !rustix::process::getuid().is_root() {
+        eprintln!("not tested: only root may give files away");
+        return;
+    }
+    let place = Place::new("a = \"ROOT/www/a\"", rules);
+    fs::set_permissions(place.dir(), fs::Permissions::from_mode(0o755)).unwrap();
+    place.ok(&["deploy", "v1"]);
+    let release = place.at("releases").join(place.release("v1"));
+    for (path, mode) in [("", 0o2750), ("lib", 0o2750), ("index.php", 0o640), ("lib/deep.php", 0o640)] {
+        let metadata = fs::metadata(release.join(path)).unwrap();
+        assert_eq!((metadata.mode() & 0o7777, metadata.gid()), (mode, 65534), "{path}");
+    }
+    for path in ["shared/up", "shared/up/loads"] {
+        let metadata = fs::metadata(place.at(path)).unwrap();
+        assert_eq!((metadata.mode() & 0o7777, metadata.uid(), metadata.gid()), (0o770, 65534, 65534), "{path}");
+    }
+    // What is wrong is said with the key and the value.
+    for (rule, says) in [
+        ("mode = \"75\"", "mode"),
+        ("mode = \"999\"", "mode"),
+        ("mode = \"777\"", "everybody"),
+        ("group = \"no such group\"", "no such group"),
+    ] {
+        place.configure("a = \"ROOT/www/a\"", rule);
+        place.run(&["stage", "v2"]).code(2).has(says);
+    }
+}
+
+#[test]
+fn what_httpd_cannot_read_does_not_go_live() {
+    if !rustix::process::getuid().is_root() {
+        eprintln!("not tested: only root can be told from others here");
+        return;
+    }
+    let place = Place::new("a = \"ROOT/www/a\"", "[httpd]\nuser = \"nobody\"");
+    let open = |path: &str, mode| fs::set_permissions(place.at(path), fs::Permissions::from_mode(mode)).unwrap();
+    open("", 0o755);
+    place.ok(&["deploy", "v1"]);
+    // The user's own choice.
+    place.configure("a = \"ROOT/www/a\"", "mode = \"700\"\n[httpd]\nuser = \"nobody\"");
+    place.run(&["deploy", "v2"]).code(1).has("nobody cannot read").has("[releases] mode");
+    assert_eq!(place.leads("www/a"), Some(place.release("v1")));
+    // One file is said, and stops nothing.
+    place.configure("a = \"ROOT/www/a\"", "[commands]\nbuild = [\"chmod 600 index.php\"]\n[httpd]\nuser = \"nobody\"");
+    place.ok(&["deploy", "v3"]).has("nobody cannot read 1 file").has("index.php");
+    // Above the releases, and what is shared and not written.
+    open("releases", 0o700);
+    place.run(&["activate", "v1"]).code(1).has("nobody cannot").has("/releases");
+    // But nothing keeps a rollback.
+    place.ok(&["rollback"]).has("nobody cannot");
+    open("releases", 0o755);
+    assert_eq!(place.leads("www/a"), Some(place.release("v1")));
+    place.configure(
+        "a = \"ROOT/www/a\"",
+        "[httpd]\nuser = \"nobody\"\n[shared]\npaths = [\"uploads/\"]\nowner = \"root\"",
+    );
+    place.commit("v4");
+    place.ok(&["deploy", "v4"]).has("nobody cannot write").has("uploads");
+    place.configure("a = \"ROOT/www/a\"", "[httpd]\nuser = \"no such user\"");
+    place.run(&["deploy", "v3"]).code(2).has("no such user");
+}
+
+#[test]
+fn a_name_is_never_used_for_another_build() {
+    let place = Place::new("a = \"ROOT/www/a\"", "prune_after = \"0s\"\nkeep = 0");
+    for tag in ["v1", "v2", "v3"] {
+        place.ok(&["deploy", tag]);
+    }
+    let v1 = place.release("v1");
+    assert!(!place.releases().contains(&v1), "it was pruned");
+    place.ok(&["deploy", "v1", "-n"]).has(&format!("would stage {v1}-2"));
+    place.ok(&["deploy", "v1"]);
+    assert_eq!(place.leads("www/a"), Some(format!("{v1}-2")));
+    place.ok(&["stage", "v1"]).has("already staged");
+    // Somebody has removed it by hand.
+    place.ok(&["activate", "v3"]);
+    fs::remove_dir_all(place.at("releases").join(format!("{v1}-2"))).unwrap();
+    place.ok(&["stage", "v1"]).has(&format!("staged {v1}-3"));
+    // One that never got its name has used none.
+    place.ok(&["activate", "v1"]).has("-3");
+    // And the same commit again, when it is asked for.
+    let v3 = place.release("v3");
+    place.ok(&["stage", "v3", "--rebuild"]).has(&format!("staged {v3}-2"));
+    place.run(&["activate", "v3"]).code(2).has("say which");
+    place.ok(&["deploy", "v3", "--rebuild"]).has(&format!("staged {v3}-3"));
+    assert_eq!(place.leads("www/a"), Some(format!("{v3}-3")));
+}
+
+#[test]
+fn what_a_release_lacks_is_said() {
+    let place = Place::three("");
+    place.git(".", &["init", "--quiet", "inner"]);
+    fs::write(place.at("inner/file"), "").unwrap();
+    place.git("inner", &["add", "."]);
+    place.git("inner", &["commit", "--quiet", "-m", "x"]);
+    place.git("app", &["submodule", "add", "--quiet", place.at("inner").to_str().unwrap(), "modules/inner"]);
+    let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n", "a".repeat(64));
+    fs::write(place.at("app/logo.png"), pointer).unwrap();
+    place.commit("v4");
+    place.ok(&["stage", "v4"]).has("modules/inner").has("submodules = true").has("logo.png").has("LFS");
+    let said = place.ok(&["stage", "v1"]);
+    assert!(!said.err.contains("warning"), "{}", said.err);
+}
+
+#[test]
 fn what_a_fetch_that_was_ended_has_left_is_cleaned_up() {
     let place = Place::three("");
     let text = fs::read_to_string(place.at("realdoc.toml")).unwrap();
@@ -109,4 +231,109 @@ fn what_a_fetch_that_was_ended_has_left_is_cleaned_up() {
     }
     place.ok(&["stage", "v2"]);
     assert!(!left.iter().any(|name| objects.join(name).exists()));
+}
+
+#[test]
+fn a_source_with_sha256_is_fetched() {
+    let place = Place::three("");
+    let text = fs::read_to_string(place.at("realdoc.toml")).unwrap();
+    if !said(&mut place.command_of("git".as_ref(), &["init", "--quiet", "--object-format=sha256", "new"])).code.eq(&0) {
+        eprintln!("not tested: this git has no sha256");
+        return;
+    }
+    fs::write(place.at("new/index.php"), "v9").unwrap();
+    place.git("new", &["add", "."]);
+    place.git("new", &["commit", "--quiet", "-m", "x"]);
+    place.git("new", &["tag", "v9"]);
+    let url = |name: &str| format!("source = \"file://{}\"", place.at(name).display());
+    let old = format!("source = \"{}\"", place.at("app").display());
+    fs::write(place.at("realdoc.toml"), text.replace(&old, &url("app"))).unwrap();
+    place.ok(&["stage", "v1"]);
+    fs::write(place.at("realdoc.toml"), text.replace(&old, &url("new"))).unwrap();
+    place.ok(&["stage", "v9"]).has("staged v9-");
+    fs::write(place.at("realdoc.toml"), text.replace(&old, &url("app"))).unwrap();
+    place.ok(&["stage", "v2"]);
+}
+
+#[test]
+fn root_obeys_no_configuration_that_others_could_have_written() {
+    if !rustix::process::getuid().is_root() {
+        eprintln!("not tested: this is not root");
+        return;
+    }
+    let place = Place::three("");
+    let file = place.at("realdoc.toml");
+    let mode = |path: &std::path::Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    for (path, bad, good) in [(file.clone(), 0o666, 0o644), (file.clone(), 0o664, 0o644), (place.at(""), 0o777, 0o755)]
+    {
+        mode(&path, bad);
+        place.run(&["status"]).code(2).has("could have written").has("--config");
+        place.ok(&["status", "--config", "realdoc.toml"]);
+        mode(&path, good);
+        place.ok(&["status"]);
+    }
+    std::os::unix::fs::chown(&file, Some(65534), None).unwrap();
+    place.run(&["status"]).code(2).has("could have written");
+    std::os::unix::fs::chown(&file, Some(0), None).unwrap();
+    place.ok(&["status"]);
+}
+
+#[test]
+fn files_that_the_web_server_has_written_are_counted_when_they_go() {
+    if !rustix::process::getuid().is_root() {
+        eprintln!("not tested: only root may give files away");
+        return;
+    }
+    let place = Place::new("a = \"ROOT/www/a\"", "prune_after = \"0s\"\nkeep = 0");
+    place.ok(&["deploy", "v1"]);
+    let release = place.at("releases").join(place.release("v1"));
+    for name in ["cache.php", "lib/upload.jpg"] {
+        fs::write(release.join(name), "x").unwrap();
+        std::os::unix::fs::chown(release.join(name), Some(65534), None).unwrap();
+    }
+    place.ok(&["deploy", "v2"]);
+    place.ok(&["prune", "-n"]);
+    place.ok(&["deploy", "v3"]).has("2 files of nobody").has("[shared]");
+    assert!(!release.exists());
+}
+
+#[test]
+fn a_releases_directory_behind_a_link_is_told_with_its_real_path() {
+    let place = Place::three("");
+    fs::rename(place.at("releases"), place.at("real")).unwrap();
+    symlink("real", place.at("releases")).unwrap();
+    let real = format!("RealdocReleases {}/*", place.at("real").display());
+    place.ok(&["init"]).has(&real);
+    place.ok(&["stage", "v1"]).has(&real);
+    place.ok(&["status"]).has(&real);
+}
+
+#[test]
+fn two_deployers_of_one_group_take_turns() {
+    if !rustix::process::getuid().is_root() {
+        eprintln!("not tested: only root can be two users");
+        return;
+    }
+    let place = Place::three("mode = \"775\"\nprune_after = \"0s\"\nkeep = 0");
+    let program = place.at("realdoc");
+    let status = std::process::Command::new("cp").arg(REALDOC).arg(&program).status().unwrap();
+    assert!(status.success());
+    for path in ["", "releases", "www"] {
+        std::os::unix::fs::chown(place.at(path), None, Some(4242)).unwrap();
+        fs::set_permissions(place.at(path), fs::Permissions::from_mode(0o2775)).unwrap();
+    }
+    let run = |user: &str, arguments: &[&str]| {
+        let options = [&format!("--reuid={user}")[..], "--regid=4242", "--clear-groups"];
+        let mut command = place.command_of("setpriv".as_ref(), &options);
+        said(command.arg(&program).args(arguments))
+    };
+    for (user, tag) in [("4001", "v1"), ("4002", "v2"), ("4001", "v3"), ("4002", "v1")] {
+        run(user, &["deploy", tag, "--all"]).code(0);
+    }
+    run("4001", &["rollback", "--all"]).code(0);
+    run("4002", &["mark-bad", "v1"]).code(0);
+    run("4001", &["prune"]).code(0);
+    run("4002", &["status"]).code(0);
+    let said = run("4002", &["deploy", "v2", "--all"]).code(0);
+    assert!(!said.err.contains("warning"), "{}", said.err);
 }

@@ -415,17 +415,6 @@ fn a_dry_run_knows_which_branches_a_clone_fetches() {
 }
 
 #[test]
-fn a_umask_that_lets_nobody_read_the_release_is_said() {
-    let place = Place::new("", "");
-    for (umask, warned) in [("077", true), ("027", false), ("022", false)] {
-        let line = format!("umask {umask} && exec \"$0\" stage v1");
-        let said = said(&mut place.command_of("/bin/sh".as_ref(), &["-c", &line, REALDOC]));
-        assert_eq!(said.err.contains("warning: under this umask"), warned, "{umask}: {}", said.err);
-        fs::remove_dir_all(place.at("releases").join(place.release("v1"))).unwrap();
-    }
-}
-
-#[test]
 fn the_group_that_the_releases_directory_hands_on_reaches_every_file() {
     if !rustix::process::getuid().is_root() {
         eprintln!("not tested: this user cannot give a directory to another group");
