@@ -16,9 +16,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::cli::Flipping;
 use crate::error::{Error, Result};
 use crate::os::failpoint::pause;
-use crate::report::Outcome;
+use crate::report::{Event, Outcome};
 use crate::state::State;
 use crate::state::history::{Entry, Flip};
 use crate::state::journal::{Activation, OwedReload};
@@ -44,55 +45,90 @@ pub use reload::reload;
 /// What has become of the links.
 #[derive(Debug, Default)]
 pub struct Flipped {
-    /// How many lead where they were to lead.
-    pub done: usize,
+    /// How many were flipped.
+    pub flipped: usize,
+    /// How many led there before.
+    pub already: usize,
     /// The others; only after a rollback.
     pub left: Vec<Left>,
+    /// The activation, if there was one.
+    pub id: Option<String>,
+    /// How the reload has ended.
+    pub reloaded: Option<Error>,
+}
+
+impl Flipped {
+    /// Says what has become of the links, in one line.
+    pub fn say_sum(&self, tool: &Tool, state: &State, missed: usize) {
+        let seconds = tool.started.elapsed().as_secs_f64();
+        tool.report.say(&Event::Sum {
+            flipped: self.flipped,
+            already: self.already,
+            failed: self.left.len() + missed,
+            seconds: (seconds * 1000.0).round() / 1000.0,
+            changed: self.flipped > 0 && !state.is_dry_run(),
+            id: self.id.clone(),
+            dry_run: state.is_dry_run(),
+        });
+    }
 }
 
 /// Flips links: an activation all or none, a rollback all that can be.
 ///
 /// # Errors
 /// Whatever can go wrong; every link is then as it was, except with [`Error::ReloadFailed`] and [`Error::Mixed`].
-pub fn flip(tool: &Tool, state: &mut State, direction: Direction, moves: Vec<Move>, check: bool) -> Result<Flipped> {
+pub fn flip(
+    tool: &Tool,
+    state: &mut State,
+    direction: Direction,
+    moves: Vec<Move>,
+    flipping: &Flipping,
+) -> Result<Flipped> {
     let (plan, left) = plan::plan(tool, state, moves);
     let left = leave(tool, direction, left)?;
     let (already, plan): (Vec<_>, Vec<_>) = plan.into_iter().partition(|step| step.already);
-    for step in &already {
-        step.say(&tool.report, Outcome::Already, None);
-    }
+    plan::say_all(&tool.report, &already, Outcome::Already);
+    let mut flipped = Flipped { already: already.len(), left, ..Flipped::default() };
     if state.is_dry_run() {
-        for step in &plan {
-            step.say(&tool.report, Outcome::WouldFlip, None);
-        }
-        let done = already.len() + plan.len();
+        plan::say_all(&tool.report, &plan, Outcome::WouldFlip);
+        flipped.flipped = plan.len();
         state.suppose(entry(direction, &plan));
-        return Ok(Flipped { done, left });
+        return Ok(flipped);
     }
-    let mut flipped = Flipped { done: already.len(), left };
     let _holds = hold(state, &plan);
     readable::check(tool, &state.store, direction, &plan)?;
-    let plan = checked(tool, state, direction, plan, check, &mut flipped.left)?;
+    let plan = checked(tool, state, direction, plan, !flipping.skip_check, &mut flipped.left)?;
     pause("activate.checked", &tool.interrupt);
     tool.interrupt.check()?;
     if plan.is_empty() {
-        if state.journal.reload.is_some() && flipped.done > 0 {
-            reload::reload(tool, state)?;
+        if state.journal.reload.is_some() && flipped.already > 0 {
+            flipped.reloaded = reloaded(tool, state)?;
         }
         return Ok(flipped);
     }
-    let (done, stuck) = flip_and_record(tool, state, direction, plan)?;
-    flipped.done += done;
+    let entry = Entry { why: flipping.why.clone(), ..entry(direction, &plan) };
+    flipped.id = Some(entry.id.clone());
+    let (done, stuck) = flip_and_record(tool, state, direction, entry, plan)?;
+    flipped.flipped = done;
     flipped.left.extend(stuck);
     // It is done: a signal that came during the last steps must not keep the reload from running.
     let late = tool.interrupt.take();
     if done > 0 {
-        reload::reload(tool, state)?;
+        flipped.reloaded = reloaded(tool, state)?;
     }
     late.map_or(Ok(flipped), |signal| {
         tool.report.note("the signal came when every link was flipped");
         Err(Error::Interrupted(signal))
     })
+}
+
+/// Runs the reload command. That it has failed is told when all the rest is.
+fn reloaded(tool: &Tool, state: &mut State) -> Result<Option<Error>> {
+    match reload::reload(tool, state) {
+        Ok(()) => Ok(None),
+        Err(error @ Error::ReloadFailed { .. }) => Ok(Some(error)),
+        Err(error) => Err(error),
+    }
 }
 
 /// An activation is refused if a link cannot be flipped; a rollback leaves that link.
@@ -163,9 +199,9 @@ fn flip_and_record(
     tool: &Tool,
     state: &mut State,
     direction: Direction,
+    entry: Entry,
     plan: Vec<Step>,
 ) -> Result<(usize, Vec<Left>)> {
-    let entry = entry(direction, &plan);
     let changes = plan.iter().map(|step| step.change.clone()).collect();
     state.journal.activation = Some(Activation { entry: entry.clone(), changes });
     if let Err(error) = state.write_journal() {
@@ -199,9 +235,7 @@ fn flip_and_record(
         }
         (Err(error), Err(_)) => tool.report.warn(format!("{error}; the next command finds what was flipped")),
     }
-    for step in &done {
-        step.say(&tool.report, Outcome::Flipped, None);
-    }
+    plan::say_all(&tool.report, &done, Outcome::Flipped);
     pause("activate.recorded", &tool.interrupt);
     Ok((done.len(), stuck))
 }

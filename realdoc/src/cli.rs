@@ -24,6 +24,14 @@ pub struct Cli {
     #[arg(long, global = true)]
     pub json: bool,
 
+    /// Say more: each link, where many go the same way
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+
+    /// Say nothing but warnings and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -68,9 +76,9 @@ pub enum Command {
         /// Which links.
         #[command(flatten)]
         instances: Selection,
-        /// Whether to check.
+        /// How to flip.
         #[command(flatten)]
-        check: Check,
+        flipping: Flipping,
         /// How to go about it.
         #[command(flatten)]
         change: Change,
@@ -87,9 +95,9 @@ pub enum Command {
         /// How to make the release.
         #[command(flatten)]
         how: Staging,
-        /// Whether to check.
+        /// How to flip.
         #[command(flatten)]
-        check: Check,
+        flipping: Flipping,
         /// How to go about it.
         #[command(flatten)]
         change: Change,
@@ -103,12 +111,15 @@ pub enum Command {
         /// Only links that lead to this release; without --to, all of them
         #[arg(long, value_name = "RELEASE")]
         from: Option<String>,
+        /// Take back this activation, whose id `log` and --json tell: what it flipped and still leads there; safe to repeat
+        #[arg(long, value_name = "ID", conflicts_with_all = ["to", "all", "from", "release"])]
+        of: Option<String>,
         /// Go back to this release, which each of the instances must have run
         #[arg(long, value_name = "RELEASE")]
         release: Option<String>,
-        /// Whether to check.
+        /// How to flip.
         #[command(flatten)]
-        check: Check,
+        flipping: Flipping,
         /// How to go about it.
         #[command(flatten)]
         change: Change,
@@ -144,7 +155,20 @@ pub enum Command {
     },
 
     /// Show where every link leads, what releases there are, and whether they fit into PHP's OPcache
-    Status,
+    Status {
+        /// Fail if a link is not where it should be, or a reload is owed
+        #[arg(long)]
+        check: bool,
+    },
+
+    /// Show who has flipped what, when, from where to where, and why; the last comes first
+    Log {
+        /// Of this instance or group only
+        name: Option<String>,
+        /// So many entries at most
+        #[arg(long, value_name = "N", default_value_t = 30)]
+        limit: usize,
+    },
 
     /// Remove releases that nothing leads to, no rollback needs and no request can still be in
     Prune {
@@ -212,11 +236,14 @@ pub struct Selection {
 }
 
 /// Options of commands that flip links.
-#[derive(Args, Clone, Copy, Debug)]
-pub struct Check {
+#[derive(Args, Clone, Debug, Default)]
+pub struct Flipping {
     /// Do not run the check command
     #[arg(long)]
     pub skip_check: bool,
+    /// Why, for `realdoc log`
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
 }
 
 /// Options of commands that make a release.

@@ -4,6 +4,7 @@ pub mod activate;
 pub mod deploy;
 pub mod init;
 pub mod instance;
+pub mod log;
 pub mod manual;
 pub mod mark_bad;
 pub mod prune;

@@ -133,6 +133,10 @@ pub enum Error {
         left: String,
     },
 
+    /// `status --check` has found something.
+    #[error("{0}")]
+    Unhealthy(String),
+
     /// git failed.
     #[error("`{command}` {}{}", .ending, said(.message.as_deref()))]
     Git {
@@ -180,6 +184,7 @@ impl Error {
             Self::ReloadFailed { .. } => 8,
             Self::Mixed { .. } => 9,
             Self::Partial { .. } => 10,
+            Self::Unhealthy(_) => 11,
             // As a shell reports a process that a signal ended.
             Self::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(130),
         }
@@ -199,6 +204,7 @@ impl Error {
             Self::ReloadFailed { .. } => "reload-failed",
             Self::Mixed { .. } => "mixed",
             Self::Partial { .. } => "partial",
+            Self::Unhealthy(_) => "unhealthy",
             Self::Interrupted(_) => "interrupted",
         }
     }
@@ -218,6 +224,7 @@ Exit codes:
   8    flipped, but the reload command failed
   9    an activation failed half-way and could not be put back whole
   10   done for some links, and others were not reached; each is named
+  11   status --check: a link is not where it should be, or a reload is owed
   130  stopped by Ctrl-C (128 + the number of the signal)";
 
 /// Gives an I/O error the file it is about.

@@ -289,6 +289,30 @@ impl<'a> Repository<'a> {
         Ok(names.find(|&name| name == "origin").or(first).map(str::to_owned))
     }
 
+    /// How many commits `to` has that `from` has not, and the last of them, a line each.
+    ///
+    /// # Errors
+    /// What git says, for example that it does not know one of them.
+    pub fn between(&self, from: &str, to: &str, limit: usize) -> Result<(usize, Vec<String>)> {
+        let range = format!("{from}..{to}");
+        let mut git = self.git();
+        git.args(["rev-list", "--count", &range, "--"]);
+        let count = self.caller.capture(git, "git rev-list")?.trim().parse().unwrap_or(0);
+        let mut git = self.git();
+        git.args([
+            "log",
+            "--no-decorate",
+            "--no-color",
+            "--format=%h %s",
+            &format!("--max-count={limit}"),
+            &range,
+            "--",
+        ]);
+        let lines = self.caller.capture(git, "git log")?;
+        let printable = |line: &str| line.chars().filter(|c| !c.is_control()).collect();
+        Ok((count, lines.lines().map(printable).collect()))
+    }
+
     /// Writes the tree of the commit into the directory `into`, with its submodules if they are wanted.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 use std::{env, io};
 
 use clap::Parser;
@@ -11,13 +12,13 @@ use clap::Parser;
 use realdoc::cli::{Cli, Command, InstanceCommand};
 use realdoc::commands::init::{self, Answers};
 use realdoc::commands::rollback::{self, Wanted};
-use realdoc::commands::{activate, deploy, instance, manual, mark_bad, prune, reload, stage, status};
+use realdoc::commands::{activate, deploy, instance, log, manual, mark_bad, prune, reload, stage, status};
 use realdoc::config::{self, Config};
 use realdoc::error::{Context, Error, Result};
 use realdoc::fs::access;
 use realdoc::os::interrupt::Interrupt;
 use realdoc::os::process;
-use realdoc::report::Report;
+use realdoc::report::{Report, Verbosity};
 use realdoc::tool::Tool;
 
 fn main() -> ExitCode {
@@ -26,9 +27,24 @@ fn main() -> ExitCode {
         // As a shell reports a program that it cannot run.
         return ExitCode::from(127);
     }
-    let cli = Cli::parse();
-    let report = Report::new(cli.json);
-    match run(cli, report) {
+    let started = Instant::now();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // What `--help` and `--version` print is no error, and for people.
+        Err(error) if error.use_stderr() && env::args_os().any(|argument| argument == "--json") => {
+            let error = Error::Usage(error.to_string().trim_start_matches("error: ").trim_end().to_owned());
+            Report::new(true, Verbosity::Normal).error(&error);
+            return ExitCode::from(error.exit_code());
+        }
+        Err(error) => error.exit(),
+    };
+    let verbosity = match (cli.quiet, cli.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    let report = Report::new(cli.json, verbosity);
+    match run(cli, report, started) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report.error(&error);
@@ -37,13 +53,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli, report: Report) -> Result<()> {
+fn run(cli: Cli, report: Report, started: Instant) -> Result<()> {
     let file = cli.config;
     let interrupt = Interrupt::install().context("handle signals in", Path::new("/proc/self"))?;
     let tool = || -> Result<Tool> {
         let config = Config::load(&config::find(file.as_deref())?)?;
         access::set_umask(&config);
-        Ok(Tool { config, report, interrupt: interrupt.clone() })
+        Ok(Tool { config, report, interrupt: interrupt.clone(), started })
     };
     match cli.command {
         Command::Init { source, releases, instances, change } => {
@@ -55,14 +71,14 @@ fn run(cli: Cli, report: Report) -> Result<()> {
             init::init(&path, &Answers { source, releases, instances }, report, interrupt, change)
         }
         Command::Stage { reference, how, change } => stage::run(&tool()?, &reference, how, change),
-        Command::Activate { release, instances, check, change } => {
-            activate::run(&tool()?, &release, &instances, !check.skip_check, change)
+        Command::Activate { release, instances, flipping, change } => {
+            activate::run(&tool()?, &release, &instances, &flipping, change)
         }
-        Command::Deploy { reference, instances, how, check, change } => {
-            deploy::run(&tool()?, &reference, &instances, how, !check.skip_check, change)
+        Command::Deploy { reference, instances, how, flipping, change } => {
+            deploy::run(&tool()?, &reference, &instances, how, &flipping, change)
         }
-        Command::Rollback { instances, from, release, check, change } => {
-            let wanted = Wanted { instances, from, release, skip_check: check.skip_check };
+        Command::Rollback { instances, from, of, release, flipping, change } => {
+            let wanted = Wanted { instances, from, of, release, flipping };
             rollback::rollback(&tool()?, &wanted, change)
         }
         Command::MarkBad { release, reason, clear, change } => {
@@ -75,7 +91,8 @@ fn run(cli: Cli, report: Report) -> Result<()> {
         Command::Instance { command: InstanceCommand::Remove { name, change } } => {
             instance::remove(&tool()?, &name, change)
         }
-        Command::Status => status::print(&tool()?),
+        Command::Status { check } => status::print(&tool()?, check),
+        Command::Log { name, limit } => log::run(&tool()?, name.as_deref(), limit),
         Command::Prune { keep, adopted, change } => prune::run(&tool()?, keep, adopted, change),
         Command::Completions { shell } => manual::completions(report, shell),
         Command::Man { directory } => manual::manual(report, directory.as_deref()),

@@ -83,6 +83,23 @@ pub enum Event<'a> {
         /// Why.
         reason: String,
     },
+    /// What has become of the links, in numbers; the last event of a command that flips links, unless it fails.
+    Sum {
+        /// How many were flipped, or would be.
+        flipped: usize,
+        /// How many led there before.
+        already: usize,
+        /// How many were not reached or could not be flipped.
+        failed: usize,
+        /// How long all of it took.
+        seconds: f64,
+        /// Whether anything is different now.
+        changed: bool,
+        /// The activation, for `rollback --of`.
+        id: Option<String>,
+        /// Whether nothing was done.
+        dry_run: bool,
+    },
     /// The tool stops.
     Error {
         /// The name of the exit code.
@@ -119,13 +136,32 @@ pub enum Outcome {
 pub struct Report {
     json: bool,
     terminal: bool,
+    verbosity: Verbosity,
+}
+
+/// How much to say to people.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Verbosity {
+    /// Warnings and errors.
+    Quiet,
+    /// Results, and the way there; links that go the same way together.
+    #[default]
+    Normal,
+    /// Each link.
+    Verbose,
 }
 
 impl Report {
     /// As the command line wants it.
     #[must_use]
-    pub fn new(json: bool) -> Self {
-        Self { json, terminal: std::io::stderr().is_terminal() }
+    pub fn new(json: bool, verbosity: Verbosity) -> Self {
+        Self { json, terminal: std::io::stderr().is_terminal(), verbosity }
+    }
+
+    /// Whether to say what becomes of each of many links that go the same way.
+    #[must_use]
+    pub fn wants_each(&self) -> bool {
+        self.json || self.verbosity == Verbosity::Verbose
     }
 
     /// Whether a machine reads.
@@ -137,7 +173,7 @@ impl Report {
     /// Whether a person looks on, so that a program may draw progress to standard error.
     #[must_use]
     pub fn is_watched(&self) -> bool {
-        self.terminal && !self.json
+        self.terminal && !self.json && self.verbosity > Verbosity::Quiet
     }
 
     /// Says it.
@@ -148,7 +184,18 @@ impl Report {
             }
             return;
         }
+        if self.verbosity == Verbosity::Quiet && !matches!(event, Event::Warning { .. } | Event::Error { .. }) {
+            return;
+        }
         match event {
+            Event::Sum { flipped, already, failed, seconds, dry_run, .. } => {
+                let already = if *already > 0 { format!(", {already} already there") } else { String::new() };
+                say_result(&if *dry_run {
+                    format!("{flipped} would be flipped{already}")
+                } else {
+                    format!("{flipped} flipped{already}, {failed} failed, {seconds:.1} s")
+                });
+            }
             Event::Step { message, .. } => say_aside("", Style::new(), message),
             Event::Note { message } => say_aside("note: ", AnsiColor::Cyan.on_default(), message),
             Event::Warning { message } => say_aside("warning: ", AnsiColor::Yellow.on_default(), message),
@@ -167,6 +214,13 @@ impl Report {
                 HumanBytes(*bytes)
             )),
             Event::Kept { release, reason } => say_aside("", Style::new(), &format!("kept {release}: {reason}")),
+        }
+    }
+
+    /// A line that is a result, for people.
+    pub fn result(&self, line: &str) {
+        if !self.json && self.verbosity > Verbosity::Quiet {
+            say_result(line);
         }
     }
 

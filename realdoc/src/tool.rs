@@ -1,5 +1,7 @@
 //! What every command works with, whatever it does.
 
+use std::time::Instant;
+
 use crate::config::Config;
 use crate::os::interrupt::Interrupt;
 use crate::report::Report;
@@ -13,4 +15,6 @@ pub struct Tool {
     pub report: Report,
     /// Whether to stop.
     pub interrupt: Interrupt,
+    /// When the command began.
+    pub started: Instant,
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns: the reasons to refuse one before anything changes. Must not: change anything.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -55,6 +56,29 @@ impl Step {
         let Flip { instance, link, from, to, .. } = &self.flip;
         let (from, to) = (from.as_deref(), to.as_deref());
         report.say(&Event::Flip { instance, link, from, to, outcome, error });
+    }
+}
+
+/// How many links that go the same way are named each.
+const FEW: usize = 10;
+
+/// Says what has become of links. Many that go the same way are one line, for people.
+pub(super) fn say_all(report: &Report, steps: &[Step], outcome: Outcome) {
+    let mut ways: BTreeMap<_, Vec<&Step>> = BTreeMap::new();
+    for step in steps {
+        ways.entry((step.flip.from.as_deref(), step.flip.to.as_deref())).or_default().push(step);
+    }
+    for ((from, to), steps) in ways {
+        if report.wants_each() || steps.len() <= FEW {
+            steps.iter().for_each(|step| step.say(report, outcome, None));
+            continue;
+        }
+        let (from, to) = (from.unwrap_or("no link"), to.unwrap_or("no link"));
+        report.result(&match outcome {
+            Outcome::Already => format!("already {to}: {} links", steps.len()),
+            Outcome::WouldFlip => format!("would flip {from} -> {to}: {} links", steps.len()),
+            _ => format!("{from} -> {to}: {} links", steps.len()),
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! `activate`: links flipped to a release.
 
 use crate::activation::{self, Direction, Flipped, Move};
-use crate::cli::{Change, Selection};
+use crate::cli::{Change, Flipping, Selection};
 use crate::error::{Error, Result};
 use crate::state::State;
 use crate::state::selection::{Selected, member_of};
@@ -11,30 +11,32 @@ use crate::tool::Tool;
 ///
 /// # Errors
 /// Whatever can go wrong; every link is then as it was, except with [`Error::ReloadFailed`] and [`Error::Mixed`].
-pub fn run(tool: &Tool, release: &str, instances: &Selection, check: bool, change: Change) -> Result<()> {
+pub fn run(tool: &Tool, release: &str, instances: &Selection, flipping: &Flipping, change: Change) -> Result<()> {
     let (mut state, _) = activation::begin(tool, change.dry_run, change.wait)?;
     let name = state.store.find(release)?.name;
-    activate(tool, &mut state, &name, instances, check)?.result()
+    activate(tool, &mut state, &name, instances, flipping)?.finish(tool, &state)
 }
 
 /// As [`run`], for a release whose name is known; in a dry run it need not exist.
 ///
 /// # Errors
 /// As [`run`].
-pub fn activate(tool: &Tool, state: &mut State, name: &str, instances: &Selection, check: bool) -> Result<Reached> {
+pub fn activate(
+    tool: &Tool,
+    state: &mut State,
+    name: &str,
+    instances: &Selection,
+    flipping: &Flipping,
+) -> Result<Activated> {
     refuse_bad(state, name)?;
     let Selected { instances, missed } = select(tool, state, instances)?;
     let moves = instances.into_iter().map(|instance| Move { instance, to: name.to_owned() }).collect();
     for missed in &missed {
         tool.report.warn(missed.to_string());
     }
-    let Flipped { done, .. } = activation::flip(tool, state, Direction::Activate, moves, check)?;
-    let missed: Vec<_> = missed.iter().map(ToString::to_string).collect();
-    Ok(if missed.is_empty() {
-        Reached::All
-    } else {
-        Reached::Some(Error::Partial { done: format!("{done} lead to {name}"), left: missed.join("; ") })
-    })
+    let flipped = activation::flip(tool, state, Direction::Activate, moves, flipping)?;
+    let missed = missed.iter().map(ToString::to_string).collect();
+    Ok(Activated { name: name.to_owned(), flipped, missed })
 }
 
 /// Which links a command is about.
@@ -60,25 +62,34 @@ pub fn select(tool: &Tool, state: &mut State, instances: &Selection) -> Result<S
     Ok(selected)
 }
 
-/// Whether all links that a command was about lead to the release now.
+/// What has become of the links.
 #[derive(Debug)]
 #[must_use]
-pub enum Reached {
-    /// All of them.
-    All,
-    /// Not all; the error says which not.
-    Some(Error),
+pub struct Activated {
+    name: String,
+    flipped: Flipped,
+    missed: Vec<String>,
 }
 
-impl Reached {
-    /// Fails unless all were reached.
+impl Activated {
+    /// Whether the reload has failed, so that there is something else to do than to go on.
+    #[must_use]
+    pub fn is_reload_owed(&self) -> bool {
+        self.flipped.reloaded.is_some()
+    }
+
+    /// Says the sum.
     ///
     /// # Errors
-    /// [`Error::Partial`].
-    pub fn result(self) -> Result<()> {
-        match self {
-            Self::All => Ok(()),
-            Self::Some(error) => Err(error),
+    /// [`Error::ReloadFailed`]; [`Error::Partial`] if not all links were reached.
+    pub fn finish(self, tool: &Tool, state: &State) -> Result<()> {
+        let Self { name, flipped, missed } = self;
+        flipped.say_sum(tool, state, missed.len());
+        let done = flipped.flipped + flipped.already;
+        match flipped.reloaded {
+            Some(error) => Err(error),
+            None if missed.is_empty() => Ok(()),
+            None => Err(Error::Partial { done: format!("{done} lead to {name}"), left: missed.join("; ") }),
         }
     }
 }

@@ -1,11 +1,23 @@
 //! `deploy`: stage, activate and prune.
 
+use std::collections::BTreeSet;
+
 use crate::activation;
-use crate::cli::{Change, Selection, Staging};
+use crate::cli::{Change, Flipping, Selection, Staging};
 use crate::commands::prune::{self, Rules};
+use crate::commands::stage::Staged;
 use crate::commands::{activate, stage};
 use crate::error::{Error, Result};
+use crate::git::Repository;
+use crate::state::State;
+use crate::state::instances::Instance;
+use crate::state::link;
 use crate::tool::Tool;
+
+/// From so many releases that links lead to.
+const FEW: usize = 3;
+/// So many commits are named.
+const SHOWN: usize = 10;
 
 /// Stages the release of a reference, flips links to it, and removes releases that nobody needs.
 ///
@@ -16,27 +28,54 @@ pub fn run(
     reference: &str,
     instances: &Selection,
     how: Staging,
-    check: bool,
+    flipping: &Flipping,
     change: Change,
 ) -> Result<()> {
     let (mut state, _) = activation::begin(tool, change.dry_run, change.wait)?;
     // A name that is none should not come out after ten minutes of building.
-    activate::select(tool, &mut state, instances)?;
+    let selected = activate::select(tool, &mut state, instances)?;
     state.unlock();
     let staged = stage::stage(tool, &state.store, reference, how, change)?;
+    say_what_comes(tool, &state, &selected.instances, &staged);
     if !change.dry_run {
         activation::relock(tool, &mut state)?;
     }
-    let reached = activate::activate(tool, &mut state, &staged.name, instances, check)?;
+    let activated = activate::activate(tool, &mut state, &staged.name, instances, flipping)?;
+    if activated.is_reload_owed() {
+        return activated.finish(tool, &state);
+    }
     drop(staged);
     let rules = Rules { keep: tool.config.releases.keep, adopted: false, explain: false };
     match prune::prune(tool, &mut state, rules) {
-        Err(error @ Error::Interrupted(_)) => Err(error),
+        Err(error @ Error::Interrupted(_)) => return Err(error),
         // What was asked for is done.
-        Err(error) => {
-            tool.report.warn(format!("old releases stay: {error}"));
-            reached.result()
+        Err(error) => tool.report.warn(format!("old releases stay: {error}")),
+        Ok(()) => {}
+    }
+    activated.finish(tool, &state)
+}
+
+/// The commits between what the links lead to and what they will lead to, as far as the repository knows them.
+fn say_what_comes(tool: &Tool, state: &State, instances: &[Instance], staged: &Staged) {
+    let ids: BTreeSet<String> =
+        instances.iter().filter_map(|instance| link::look(&state.store, &instance.link).ok()?.id()).collect();
+    let Ok(repository) = Repository::open(&tool.config, &state.store, &tool.report, &tool.interrupt) else { return };
+    for id in ids.iter().filter(|id| **id != staged.name).take(FEW) {
+        let record = state.store.release(id).ok().flatten().and_then(|release| release.record);
+        let Some(record) = record.filter(|record| record.commit != staged.commit) else { continue };
+        let between = |from: &str, to: &str| repository.between(from, to, SHOWN).ok().filter(|(count, _)| *count > 0);
+        let coming = between(&record.commit, &staged.commit).map(|found| ("brings", found));
+        let going = between(&staged.commit, &record.commit).map(|found| ("takes back", found));
+        for (verb, (count, subjects)) in coming.into_iter().chain(going) {
+            let plural = if count == 1 { "" } else { "s" };
+            let mut text = format!("{id} -> {}: {verb} {count} commit{plural}", staged.name);
+            for subject in &subjects {
+                text += &format!("\n  {subject}");
+            }
+            if count > subjects.len() {
+                text += &format!("\n  and {} more", count - subjects.len());
+            }
+            tool.report.note(text);
         }
-        Ok(()) => reached.result(),
     }
 }

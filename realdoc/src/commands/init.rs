@@ -7,6 +7,7 @@ use std::env;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::activation;
 use crate::cli::Change;
@@ -73,7 +74,7 @@ pub fn init(path: &Path, answers: &Answers, report: Report, interrupt: Interrupt
     if dry_run && !config.releases.directory.as_path().exists() {
         return Ok(());
     }
-    let tool = Tool { config, report, interrupt };
+    let tool = Tool { config, report, interrupt, started: Instant::now() };
     let (mut state, _) = activation::begin(&tool, dry_run, wait)?;
     if let Some(real) = state.store.alias() {
         tool.report.warn(real);

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::activation::{self, Direction, Move};
-use crate::cli::Change;
+use crate::cli::{Change, Flipping};
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::fs::durable;
@@ -44,7 +44,7 @@ fn make(tool: &Tool, state: &mut State, instance: Instance) -> Result<()> {
             instance.name, instance.name
         )));
     };
-    activation::flip(tool, state, Direction::Activate, vec![Move { instance, to }], true).map(|_| ())
+    activation::flip(tool, state, Direction::Activate, vec![Move { instance, to }], &Flipping::default()).map(|_| ())
 }
 
 /// The release that most links lead to; if none does, the one that was staged last.

@@ -61,8 +61,8 @@ pub fn prune(tool: &Tool, state: &mut State, rules: Rules) -> Result<()> {
         return Err(Error::Refused(format!("nothing is removed, because what was live cannot be told: {problem}")));
     }
     let instances = state.instances(&tool.config, &tool.report)?;
-    let links = links(state, instances);
-    let Choice { go, stay } = choose(tool, state, &links, rules)?;
+    let links = links(state, &instances);
+    let Choice { go, stay } = choose(tool, state, &instances, &links, rules)?;
     for (release, reason) in stay.into_iter().filter(|_| rules.explain) {
         tool.report.say(&Event::Kept { release: &release.name, reason });
     }
@@ -120,10 +120,11 @@ struct Watched {
 
 /// Every link that is known: the instances; what the patterns of the groups match besides; and what was an instance
 /// once. A link does not lead elsewhere because a line of the configuration was removed.
-fn links(state: &State, instances: Instances) -> Vec<Watched> {
-    let instance = |Instance { name, link, .. }| Watched { name, link, is_instance: true };
+fn links(state: &State, instances: &Instances) -> Vec<Watched> {
+    let instance =
+        |Instance { name, link, .. }: &Instance| Watched { name: name.clone(), link: link.clone(), is_instance: true };
     let other = |link: &Path| Watched { name: link.display().to_string(), link: link.to_owned(), is_instance: false };
-    let mut links: Vec<Watched> = instances.list.into_iter().map(instance).collect();
+    let mut links: Vec<Watched> = instances.list.iter().map(instance).collect();
     links.extend(instances.ignored.iter().map(|ignored| other(&ignored.path)));
     for link in state.history.links() {
         if !links.iter().any(|watched| watched.link == link) {
@@ -165,7 +166,7 @@ fn holds(config: &Config, directory: &Path) -> Option<String> {
     repository.then(|| "the repository is in it".to_owned())
 }
 
-fn choose(tool: &Tool, state: &State, links: &[Watched], rules: Rules) -> Result<Choice> {
+fn choose(tool: &Tool, state: &State, instances: &Instances, links: &[Watched], rules: Rules) -> Result<Choice> {
     let mut live: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut needed: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for watched in links {
@@ -192,9 +193,9 @@ fn choose(tool: &Tool, state: &State, links: &[Watched], rules: Rules) -> Result
         let name = &release.name;
         let last_live = state.history.last_live(name);
         let reason = if let Some(users) = live.get(name) {
-            format!("live on {}", users.join(", "))
+            format!("live on {}", instances.describe(users))
         } else if let Some(users) = needed.get(name) {
-            format!("a rollback of {} goes there", users.join(", "))
+            format!("a rollback of {} goes there", instances.describe(users))
         } else if let Some(what) = holds(&tool.config, &release.path) {
             what
         } else if release.record.is_none() && !rules.adopted {

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use crate::activation::{self, Direction, Flipped, Left, Move, PutBack};
-use crate::cli::{Change, Selection};
+use crate::cli::{Change, Flipping, Selection};
 use crate::error::{Error, Result};
 use crate::state::State;
+use crate::state::history::Flip;
 use crate::state::instances::{Instance, Instances};
 use crate::state::link::{self, Place};
 use crate::state::releases::Release;
@@ -23,8 +24,10 @@ pub struct Wanted {
     pub from: Option<String>,
     /// To this release, which each of them must have run.
     pub release: Option<String>,
-    /// Without the check command.
-    pub skip_check: bool,
+    /// What this activation has flipped.
+    pub of: Option<String>,
+    /// How to flip.
+    pub flipping: Flipping,
 }
 
 /// Flips links back, each to what it ran before, or all to one release that they ran.
@@ -39,7 +42,16 @@ pub fn rollback(tool: &Tool, wanted: &Wanted, change: Change) -> Result<()> {
         state.journal.activation = None;
         PutBack::new()
     });
-    let Flipped { done, left } = go_back(tool, &mut state, &put_back, wanted)?;
+    let flipped = match &wanted.of {
+        None => go_back(tool, &mut state, &put_back, wanted)?,
+        Some(id) => take_back(tool, &mut state, id, &wanted.flipping)?,
+    };
+    flipped.say_sum(tool, &state, 0);
+    let Flipped { flipped, already, left, reloaded, .. } = flipped;
+    let done = flipped + already;
+    if let Some(error) = reloaded {
+        return Err(error);
+    }
     if left.is_empty() {
         return Ok(());
     }
@@ -57,7 +69,7 @@ pub fn rollback(tool: &Tool, wanted: &Wanted, change: Change) -> Result<()> {
 }
 
 fn go_back(tool: &Tool, state: &mut State, put_back: &PutBack, wanted: &Wanted) -> Result<Flipped> {
-    let Wanted { instances, from, release, skip_check } = wanted;
+    let Wanted { instances, from, release, flipping, .. } = wanted;
     let found = Instances::find(&tool.config, &state.store, &state.history);
     state.take_note(&found, &tool.report);
     let all = instances.all || (from.is_some() && instances.to.is_empty());
@@ -124,7 +136,40 @@ fn go_back(tool: &Tool, state: &mut State, put_back: &PutBack, wanted: &Wanted) 
     for left in &left {
         left.say(&tool.report);
     }
-    let mut flipped = activation::flip(tool, state, Direction::Rollback, moves, !skip_check)?;
+    let mut flipped = activation::flip(tool, state, Direction::Rollback, moves, flipping)?;
+    flipped.left.splice(0..0, left);
+    Ok(flipped)
+}
+
+/// Takes back what one activation has flipped, and nobody has flipped since.
+fn take_back(tool: &Tool, state: &mut State, id: &str, flipping: &Flipping) -> Result<Flipped> {
+    let entry = state.history.entries().iter().find(|entry| entry.id == id && !entry.flips().is_empty());
+    let entry =
+        entry.ok_or_else(|| Error::NotFound(format!("there is no activation {id}; `realdoc log` shows them")))?;
+    let mut moves = Vec::new();
+    let mut left = Vec::new();
+    for Flip { instance: name, link, from, to, .. } in entry.flips().to_vec() {
+        let now = link::look(&state.store, &link);
+        if now.as_ref().is_ok_and(|place| place.id() != to) {
+            tool.report.note(format!("{name}: does not lead to where this activation has led it"));
+            continue;
+        }
+        let obstacle = match &from {
+            None => Some(format!("{name} had no link before")),
+            Some(from) => state.obstacle(from).map(|obstacle| format!("{name}: {from} {obstacle}")),
+        };
+        match (obstacle, from) {
+            (None, Some(to)) => moves.push(Move { instance: Instance { name, group: None, link }, to }),
+            (obstacle, _) => {
+                let error = Error::NotFound(obstacle.unwrap_or_default());
+                left.push(Left { instance: name, link, from: to, to: None, error });
+            }
+        }
+    }
+    for left in &left {
+        left.say(&tool.report);
+    }
+    let mut flipped = activation::flip(tool, state, Direction::Rollback, moves, flipping)?;
     flipped.left.splice(0..0, left);
     Ok(flipped)
 }

@@ -35,6 +35,8 @@ use crate::tool::Tool;
 pub struct Staged {
     /// Its name.
     pub name: String,
+    /// Its commit.
+    pub commit: String,
     /// As long as this lives, no prune takes it away; in a dry run there may be nothing to hold.
     _hold: Option<Hold>,
 }
@@ -132,13 +134,14 @@ impl Stager<'_> {
                 self.remember(release);
             }
             self.say(&release.name, &commit.id, &release.path, true);
-            return Ok(Staged { name: release.name.clone(), _hold: store.hold(&release.path).ok() });
+            let (name, commit) = (release.name.clone(), commit.id);
+            return Ok(Staged { name, commit, _hold: store.hold(&release.path).ok() });
         }
         let name = self.unused_name(&name(reference, &commit))?;
         let path = store.path_of(&name);
         let hold = if self.is_dry_run() { None } else { Some(self.make(&repository, &commit, &name)?) };
         self.say(&name, &commit.id, &path, false);
-        Ok(Staged { name, _hold: hold })
+        Ok(Staged { name, commit: commit.id, _hold: hold })
     }
 
     /// The name, or one with a number behind it. What was once served under a name may still be in PHP's OPcache, which by
@@ -197,7 +200,7 @@ impl Stager<'_> {
     }
 
     fn make(&self, repository: &Repository<'_>, commit: &Commit, name: &str) -> Result<Hold> {
-        let Self { tool: Tool { config, report, interrupt }, store, reference, .. } = self;
+        let Self { tool: Tool { config, report, interrupt, .. }, store, reference, .. } = self;
         let path = store.path_of(name);
         let step = |step: &str| {
             pause(step, interrupt);

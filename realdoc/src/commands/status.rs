@@ -11,11 +11,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::fs::tree;
 use crate::report::{age, time};
 use crate::state::State;
-use crate::state::history::History;
 use crate::state::instances::Instances;
 use crate::state::link::{self, Place, Target};
 use crate::state::lock::{self, Holder};
@@ -95,6 +94,8 @@ pub struct ReleaseStatus {
     pub php_files: u64,
     /// The instances whose link leads to it.
     pub used_by: Vec<String>,
+    #[serde(skip)]
+    used_by_text: String,
     /// Whether there is a record of it which cannot be read.
     pub damaged: bool,
     /// Whether it is marked bad.
@@ -120,13 +121,16 @@ pub struct OpcacheStatus {
 ///
 /// # Errors
 /// As [`status`], or it cannot be written.
-pub fn print(tool: &Tool) -> Result<()> {
+pub fn print(tool: &Tool, check: bool) -> Result<()> {
     let status = status(&tool.config, &State::look(&tool.config, true)?)?;
-    if !tool.report.is_json() {
-        return tool.report.print(&status.text());
+    if tool.report.is_json() {
+        let text = serde_json::to_string(&status).context("write", Path::new("the status"))?;
+        tool.report.print(&format!("{text}\n"))?;
+    } else {
+        tool.report.print(&status.text())?;
     }
-    let text = serde_json::to_string(&status).context("write", Path::new("the status"))?;
-    tool.report.print(&format!("{text}\n"))
+    let faults = status.faults();
+    if check && !faults.is_empty() { Err(Error::Unhealthy(faults.join("; "))) } else { Ok(()) }
 }
 
 /// Looks at everything.
@@ -168,7 +172,7 @@ pub fn status(config: &Config, state: &State) -> Result<Status> {
         instances.push(status);
     }
     instances.sort_by(|a, b| a.name.cmp(&b.name));
-    let releases = release_statuses(state, history, used_by)?;
+    let releases = release_statuses(state, &found, used_by)?;
     let mut php_files =
         releases.iter().filter(|release| !release.used_by.is_empty()).map(|release| release.php_files).sum();
     for path in elsewhere {
@@ -234,18 +238,21 @@ fn instance_status(state: &State, name: &str, link: &Path, place: Result<Place>)
 
 fn release_statuses(
     state: &State,
-    history: &History,
+    found: &Instances,
     mut used_by: BTreeMap<String, Vec<String>>,
 ) -> Result<Vec<ReleaseStatus>> {
     let mut releases = Vec::new();
     for release in state.store.releases()? {
         let size = tree::measure(&release.path)?;
-        let bad = history.is_bad(&release.name);
+        let bad = state.history.is_bad(&release.name);
+        let used_by = used_by.remove(&release.name).unwrap_or_default();
+        let names: Vec<&str> = used_by.iter().map(String::as_str).collect();
         releases.push(ReleaseStatus {
+            used_by_text: found.describe(&names),
             since: release.since(),
             bytes: size.bytes,
             php_files: size.php_files,
-            used_by: used_by.remove(&release.name).unwrap_or_default(),
+            used_by,
             damaged: release.is_damaged,
             bad: bad.is_some(),
             bad_reason: bad.flatten().map(str::to_owned),
@@ -266,6 +273,26 @@ fn opcache_room(max_accelerated_files: u64) -> u64 {
 }
 
 impl Status {
+    /// What somebody should look after.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = self.problems.clone();
+        for InstanceStatus { name, problem, drift, recorded, .. } in &self.instances {
+            if let Some(problem) = problem {
+                faults.push(format!("{name}: {problem}"));
+            }
+            if *drift {
+                faults.push(format!("{name}: drift: {} is recorded", recorded.as_deref().unwrap_or("nothing")));
+            }
+        }
+        if self.interrupted {
+            faults.push("an activation was interrupted".to_owned());
+        } else if self.reload_owed {
+            faults.push("a reload is owed".to_owned());
+        }
+        faults
+    }
+
     /// For people.
     #[must_use]
     pub fn text(&self) -> String {
@@ -337,7 +364,7 @@ impl Status {
                 age(release.since),
                 HumanBytes(release.bytes).to_string(),
                 release.php_files.to_string(),
-                if release.used_by.is_empty() { "-".to_owned() } else { release.used_by.join(", ") },
+                if release.used_by.is_empty() { "-".to_owned() } else { release.used_by_text.clone() },
                 remark,
             ]);
         }

@@ -6,6 +6,7 @@
 mod activate;
 #[cfg(any(feature = "fault-injection", debug_assertions))]
 mod crash;
+mod days;
 mod fleet;
 mod night;
 #[cfg_attr(not(any(feature = "fault-injection", debug_assertions)), expect(dead_code, reason = "pauses"))]

@@ -17,6 +17,9 @@ pub struct Entry {
     pub at: Timestamp,
     /// Who did it.
     pub by: String,
+    /// Why, if that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// What it was.
     #[serde(flatten)]
     pub what: What,
@@ -88,7 +91,7 @@ impl Entry {
     #[must_use]
     pub fn now(what: What) -> Self {
         let at = Timestamp::now();
-        Self { id: format!("{:x}-{:x}", at.as_microsecond(), process::id()), at, by: user(), what }
+        Self { id: format!("{:x}-{:x}", at.as_microsecond(), process::id()), at, by: user(), why: None, what }
     }
 
     /// The links that it moved.

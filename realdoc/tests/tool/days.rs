@@ -1,0 +1,145 @@
+//! The days between: what is said of what has happened, and of what would.
+//!
+//! Owns: the log, the line of sum, `status --check`, the identity of an activation. Must not: test what happens.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use serde_json::Value;
+
+use crate::place::{Place, Said};
+
+impl Said {
+    fn events(&self) -> Vec<Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn sum(&self) -> Value {
+        self.events().into_iter().find(|event| event["event"] == "sum").unwrap()
+    }
+}
+
+#[test]
+fn the_log_says_who_did_what_when_and_why() {
+    let place = Place::three("");
+    place.ok(&["deploy", "v1", "--all"]);
+    place.ok(&["deploy", "v2", "--to", "b", "--why", "a canary"]);
+    place.ok(&["mark-bad", "v2", "--reason", "loses orders"]);
+    place.ok(&["rollback", "--from", "v2"]);
+    let [v1, v2] = ["v1", "v2"].map(|tag| place.release(tag));
+    let said = place.ok(&["log"]);
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert!(lines[0].contains("UTC") && lines[0].contains("tester"), "the last comes first: {lines:?}");
+    assert!(lines[0].contains("rollback") && lines[0].contains(&format!("{v2} -> {v1}: b")), "{lines:?}");
+    let said = said.has(&format!("mark-bad  {v2}: loses orders")).has("a canary");
+    said.has(&format!("no link -> {v1}: a, b, c"));
+    let said = place.ok(&["log", "a"]);
+    assert_eq!(said.out.lines().count(), 1, "{}", said.out);
+    assert_eq!(place.ok(&["log", "--limit", "2"]).out.lines().count(), 2);
+    for line in place.ok(&["log", "--json"]).out.lines() {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        assert!(entry["id"].is_string() && entry["action"].is_string(), "{entry}");
+    }
+    place.run(&["log", "nobody"]).code(3);
+}
+
+#[test]
+fn a_command_ends_with_a_line_of_sum() {
+    let place = Place::three("");
+    place.ok(&["deploy", "v1", "--to", "a"]);
+    place.ok(&["deploy", "v1", "--all"]).has("2 flipped, 1 already there, 0 failed, ");
+    place.ok(&["deploy", "v2", "--all", "-n"]).has("3 would be flipped");
+    let sum = place.ok(&["deploy", "v2", "--all", "--json"]).sum();
+    assert_eq!((&sum["flipped"], &sum["changed"], &sum["failed"]), (&3.into(), &true.into(), &0.into()));
+    assert!(sum["id"].is_string());
+    let sum = place.ok(&["deploy", "v2", "--all", "--json"]).sum();
+    assert_eq!((&sum["flipped"], &sum["changed"], &sum["id"]), (&0.into(), &false.into(), &Value::Null));
+    let quiet = place.ok(&["-q", "deploy", "v3", "--all"]);
+    assert_eq!((&*quiet.out, &*quiet.err), ("", ""));
+}
+
+#[test]
+fn many_links_are_few_lines() {
+    let place = Place::new("sites = \"ROOT/www/*\"", "");
+    place.ok(&["stage", "v1"]);
+    for n in 0..30 {
+        symlink(place.at("releases").join(place.release("v1")), place.at(&format!("www/{n:02}"))).unwrap();
+    }
+    let [v1, v2] = ["v1", "v2"].map(|tag| place.release(tag));
+    let said = place.ok(&["deploy", "v2", "--all"]).has(&format!("{v1} -> {v2}: 30 links")).has("30 flipped");
+    assert!(said.out.lines().count() < 6, "{}", said.out);
+    place.ok(&["prune"]).has("live on all 30");
+    let said = place.ok(&["-v", "rollback", "--all"]).has("sites/07 (");
+    assert!(said.out.lines().count() >= 30);
+    let said = place.ok(&["status"]).has("all 30");
+    assert!(said.out.lines().all(|line| line.len() < 200), "{}", said.out);
+}
+
+#[test]
+fn an_activation_is_taken_back_by_its_id_and_only_once() {
+    let place = Place::three("");
+    place.ok(&["deploy", "v1", "--all"]);
+    place.ok(&["deploy", "v2", "--to", "a"]);
+    let sum = place.ok(&["deploy", "v3", "--to", "a", "--to", "b", "--json"]).sum();
+    let id = sum["id"].as_str().unwrap();
+    // Somebody has gone on with one of them since.
+    place.ok(&["deploy", "v1", "--to", "b"]);
+    let sum = place.ok(&["rollback", "--of", id, "--json"]).sum();
+    assert_eq!(sum["flipped"], 1);
+    assert_eq!(place.leads("www/a"), Some(place.release("v2")));
+    assert_eq!(place.leads("www/b"), Some(place.release("v1")));
+    assert_eq!(place.ok(&["rollback", "--of", id, "--json"]).sum()["changed"], false);
+    assert_eq!(place.leads("www/a"), Some(place.release("v2")));
+    place.run(&["rollback", "--of", "nonsense"]).code(3).has("realdoc log");
+    // The first of all had no links before.
+    let log = place.ok(&["log", "--json"]).out;
+    let first: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    place.run(&["rollback", "--of", first["id"].as_str().unwrap()]).code(3).has("had no link");
+}
+
+#[test]
+fn a_check_of_the_status_fails_when_something_is_wrong() {
+    let place = Place::three("[commands]\nreload = \"test ! -e ROOT/broken\"");
+    place.ok(&["deploy", "v1", "--all"]);
+    place.ok(&["deploy", "v2", "--all"]);
+    place.ok(&["status", "--check"]);
+    let v1 = place.at("releases").join(place.release("v1"));
+    docroot::flip(&place.at("www/a"), &v1).unwrap();
+    place.run(&["status", "--check"]).code(11).has("a: drift");
+    place.ok(&["status"]);
+    place.ok(&["activate", "v2", "--all"]);
+    docroot::flip(&place.at("www/b"), "nowhere".as_ref()).unwrap();
+    place.run(&["status", "--check", "--json"]).code(11).has("nowhere");
+    fs::write(place.at("broken"), "").unwrap();
+    place.run(&["activate", "v2", "--all"]).code(8);
+    place.run(&["status", "--check"]).code(11).has("reload is owed");
+    fs::remove_file(place.at("broken")).unwrap();
+    place.ok(&["reload"]);
+    place.ok(&["status", "--check"]);
+}
+
+#[test]
+fn a_deploy_says_what_comes() {
+    let place = Place::three("");
+    place.ok(&["deploy", "v1", "--all"]);
+    for n in 0..20 {
+        place.commit(&format!("w{n}"));
+    }
+    place.ok(&["deploy", "v3", "-n", "--all"]).has("2 commits").has(" v2").has(" v3");
+    let said = place.ok(&["deploy", "w19", "--all"]).has("22 commits").has(" w19").has("and 12 more");
+    assert!(!said.err.contains(" w1\n"), "{}", said.err);
+    // Back: what goes is not what comes.
+    place.ok(&["deploy", "v2", "--all"]).has("takes back 21 commits");
+}
+
+#[test]
+fn a_wrong_command_line_is_an_event_too() {
+    let place = Place::three("");
+    for arguments in [&["deploy", "--json"][..], &["--json", "frobnicate"], &["status", "--json", "--chek"]] {
+        let said = place.run(arguments).code(2);
+        let events = said.events();
+        let [event] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((&event["event"], &event["exit"], &event["code"]), (&"error".into(), &"usage".into(), &2.into()));
+    }
+    place.ok(&["--help"]).has("Usage");
+}
