@@ -84,6 +84,21 @@ pub enum Command {
         change: Change,
     },
 
+    /// Look at all that an activation would look at, and run the check; no link is touched
+    Verify {
+        /// The release
+        release: String,
+        /// Which links.
+        #[command(flatten)]
+        instances: Selection,
+        /// How an activation would flip.
+        #[command(flatten)]
+        flipping: Flipping,
+        /// Wait if another realdoc is at work in the releases directory
+        #[arg(long)]
+        wait: bool,
+    },
+
     /// Stage, activate and prune
     Deploy {
         /// The tag, branch or commit
@@ -92,6 +107,12 @@ pub enum Command {
         /// Which links.
         #[command(flatten)]
         instances: Selection,
+        /// These links first; with --then-all, the others when the probe has had no objection
+        #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with_all = ["to", "all"])]
+        canary: Vec<String>,
+        /// After the canaries, all links
+        #[arg(long, requires = "canary")]
+        then_all: bool,
         /// How to make the release.
         #[command(flatten)]
         how: Staging,
@@ -235,6 +256,19 @@ pub struct Selection {
     pub create: bool,
 }
 
+impl Selection {
+    /// The links in the order in which they are to be flipped: the canaries, and then all, or all at once.
+    #[must_use]
+    pub fn rounds(self, canary: Vec<String>, then_all: bool) -> Vec<Self> {
+        if canary.is_empty() {
+            return vec![self];
+        }
+        let first = Self { to: canary, all: false, create: self.create };
+        let rest = Self { to: Vec::new(), all: true, create: false };
+        if then_all { vec![first, rest] } else { vec![first] }
+    }
+}
+
 /// Options of commands that flip links.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Flipping {
@@ -247,7 +281,7 @@ pub struct Flipping {
 }
 
 /// Options of commands that make a release.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Staging {
     /// Look the reference up in what was fetched before
     #[arg(long)]
@@ -255,6 +289,12 @@ pub struct Staging {
     /// Make another release, though the commit is staged
     #[arg(long)]
     pub rebuild: bool,
+    /// Not from git: a copy of this directory, called REF
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "from_tar")]
+    pub from_dir: Option<PathBuf>,
+    /// Not from git: what is in this tar archive (- for standard input), called REF
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub from_tar: Option<PathBuf>,
 }
 
 /// Options of commands that change something.

@@ -2,13 +2,16 @@
 
 pub mod activate;
 pub mod deploy;
+pub mod failure;
 pub mod init;
 pub mod instance;
 pub mod log;
 pub mod manual;
 pub mod mark_bad;
+pub mod probe;
 pub mod prune;
 pub mod reload;
 pub mod rollback;
 pub mod stage;
 pub mod status;
+pub mod verify;

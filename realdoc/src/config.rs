@@ -101,16 +101,43 @@ pub struct Shared {
 }
 
 /// `[commands]`: each a line for `/bin/sh`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Commands {
     /// Run one after the other inside a new release, before it gets its name.
     #[serde(default)]
     pub build: Vec<String>,
+    /// Run once in a release at its final path, before it goes live for the first time.
+    #[serde(default)]
+    pub prepare: Vec<String>,
     /// Run inside the release before a link is flipped to it; failure stops the flip.
     pub check: Option<String>,
+    /// Run after the check, before an activation flips links: requests that fill caches.
+    pub warm: Option<String>,
+    /// Run after an activation and its reload, again and again; failure takes the activation back.
+    pub probe: Option<String>,
+    /// For how long it is run again.
+    #[serde(default = "half_a_minute")]
+    pub probe_for: Span,
+    /// Run when a command that changes something has failed.
+    pub on_failure: Option<String>,
     /// Run once after the links are flipped.
     pub reload: Option<String>,
+}
+
+impl Default for Commands {
+    fn default() -> Self {
+        Self {
+            build: Vec::new(),
+            prepare: Vec::new(),
+            check: None,
+            warm: None,
+            reload: None,
+            probe: None,
+            probe_for: half_a_minute(),
+            on_failure: None,
+        }
+    }
 }
 
 /// `[timeouts]`: whatever takes longer is ended with everything that it has started; 0 is for ever.
@@ -119,18 +146,32 @@ pub struct Commands {
 pub struct Timeouts {
     /// Each call of git: a fetch, a submodule's checkout, an export.
     pub git: Span,
-    /// Each build command.
+    /// Each command that builds or prepares.
     pub build: Span,
     /// The check command, for one release.
     pub check: Span,
+    /// The command that warms, for one release.
+    pub warm: Span,
     /// The reload command.
     pub reload: Span,
+    /// Each run of the probe.
+    pub probe: Span,
+    /// The command that tells of a failure.
+    pub on_failure: Span,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
         let minutes = |minutes: u64| Span(Duration::from_secs(60 * minutes));
-        Self { git: minutes(10), build: minutes(60), check: minutes(5), reload: minutes(2) }
+        Self {
+            git: minutes(10),
+            build: minutes(60),
+            check: minutes(5),
+            warm: minutes(5),
+            reload: minutes(2),
+            probe: Span(Duration::from_secs(10)),
+            on_failure: minutes(1),
+        }
     }
 }
 
@@ -168,6 +209,10 @@ fn five() -> usize {
 /// PHP's own default.
 fn ten_thousand() -> u64 {
     10_000
+}
+
+fn half_a_minute() -> Span {
+    Span(Duration::from_secs(30))
 }
 
 fn ten_minutes() -> Span {

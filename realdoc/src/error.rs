@@ -45,8 +45,10 @@ impl fmt::Display for Ending {
 
 /// A check that has failed.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the check of {release} failed: `{command}` {ending}; no link was flipped to it")]
+#[error("the {what} of {release} failed: `{command}` {ending}; no link was flipped to it")]
 pub struct FailedCheck {
+    /// `check` or `warm-up`.
+    pub what: &'static str,
     /// The release that was checked.
     pub release: String,
     /// The command as configured.
@@ -103,6 +105,34 @@ pub enum Error {
         command: String,
         /// How it ended.
         ending: Ending,
+    },
+
+    /// A command that prepares a release failed; it does not go live.
+    #[error(
+        "`{command}` {ending} in {release}, which has to be prepared before it goes live; the next activation tries again"
+    )]
+    PrepareFailed {
+        /// The release.
+        release: String,
+        /// The command as configured.
+        command: String,
+        /// How it ended.
+        ending: Ending,
+    },
+
+    /// The probe said no after the flip, and the activation was taken back.
+    #[error(
+        "the probe of {release} failed: `{command}` {ending}; the activation was taken back, and {release} is marked bad{left}"
+    )]
+    ProbeFailed {
+        /// The release.
+        release: String,
+        /// The command as configured.
+        command: String,
+        /// How it ended.
+        ending: Ending,
+        /// What could not be taken back; begins with a semicolon, or is empty.
+        left: String,
     },
 
     /// The links are flipped and recorded, but the reload command failed.
@@ -180,11 +210,12 @@ impl Error {
             Self::Busy { .. } => 4,
             Self::CheckFailed(_) => 5,
             Self::PutBack { .. } => 6,
-            Self::BuildFailed { .. } => 7,
+            Self::BuildFailed { .. } | Self::PrepareFailed { .. } => 7,
             Self::ReloadFailed { .. } => 8,
             Self::Mixed { .. } => 9,
             Self::Partial { .. } => 10,
             Self::Unhealthy(_) => 11,
+            Self::ProbeFailed { .. } => 12,
             // As a shell reports a process that a signal ended.
             Self::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(130),
         }
@@ -200,11 +231,12 @@ impl Error {
             Self::Busy { .. } => "busy",
             Self::CheckFailed(_) => "check-failed",
             Self::PutBack { .. } => "put-back",
-            Self::BuildFailed { .. } => "build-failed",
+            Self::BuildFailed { .. } | Self::PrepareFailed { .. } => "build-failed",
             Self::ReloadFailed { .. } => "reload-failed",
             Self::Mixed { .. } => "mixed",
             Self::Partial { .. } => "partial",
             Self::Unhealthy(_) => "unhealthy",
+            Self::ProbeFailed { .. } => "probe-failed",
             Self::Interrupted(_) => "interrupted",
         }
     }
@@ -225,6 +257,7 @@ Exit codes:
   9    an activation failed half-way and could not be put back whole
   10   done for some links, and others were not reached; each is named
   11   status --check: a link is not where it should be, or a reload is owed
+  12   the probe failed after the flip; the activation was taken back
   130  stopped by Ctrl-C (128 + the number of the signal)";
 
 /// Gives an I/O error the file it is about.

@@ -4,3 +4,4 @@ pub mod access;
 pub mod durable;
 pub mod shared;
 pub mod tree;
+pub mod unpack;

@@ -17,14 +17,13 @@ use indicatif::ProgressBar;
 
 use crate::config::Config;
 use crate::error::{Context, Ending, Error, Result};
-use crate::fs::tree;
+use crate::fs::{tree, unpack};
 use crate::os::interrupt::Interrupt;
 use crate::os::limit::Limit;
 use crate::report::Report;
 use crate::state::releases::Store;
 
 mod call;
-mod unpack;
 
 use call::{Caller, git_in, plain_git};
 

@@ -12,7 +12,9 @@ use clap::Parser;
 use realdoc::cli::{Cli, Command, InstanceCommand};
 use realdoc::commands::init::{self, Answers};
 use realdoc::commands::rollback::{self, Wanted};
-use realdoc::commands::{activate, deploy, instance, log, manual, mark_bad, prune, reload, stage, status};
+use realdoc::commands::{
+    activate, deploy, failure, instance, log, manual, mark_bad, prune, reload, stage, status, verify,
+};
 use realdoc::config::{self, Config};
 use realdoc::error::{Context, Error, Result};
 use realdoc::fs::access;
@@ -70,21 +72,34 @@ fn run(cli: Cli, report: Report, started: Instant) -> Result<()> {
             };
             init::init(&path, &Answers { source, releases, instances }, report, interrupt, change)
         }
-        Command::Stage { reference, how, change } => stage::run(&tool()?, &reference, how, change),
-        Command::Activate { release, instances, flipping, change } => {
-            activate::run(&tool()?, &release, &instances, &flipping, change)
+        Command::Stage { reference, how, change } => {
+            let tool = tool()?;
+            failure::tell(&tool, change, stage::run(&tool, &reference, &how, change))
         }
-        Command::Deploy { reference, instances, how, flipping, change } => {
-            deploy::run(&tool()?, &reference, &instances, how, &flipping, change)
+        Command::Activate { release, instances, flipping, change } => {
+            let tool = tool()?;
+            failure::tell(&tool, change, activate::run(&tool, &release, &instances, &flipping, change))
+        }
+        Command::Verify { release, instances, flipping, wait } => {
+            verify::run(&tool()?, &release, &instances, &flipping, wait)
+        }
+        Command::Deploy { reference, instances, canary, then_all, how, flipping, change } => {
+            let tool = tool()?;
+            let rounds = instances.rounds(canary, then_all);
+            failure::tell(&tool, change, deploy::run(&tool, &reference, &rounds, &how, &flipping, change))
         }
         Command::Rollback { instances, from, of, release, flipping, change } => {
+            let tool = tool()?;
             let wanted = Wanted { instances, from, of, release, flipping };
-            rollback::rollback(&tool()?, &wanted, change)
+            failure::tell(&tool, change, rollback::rollback(&tool, &wanted, change))
         }
         Command::MarkBad { release, reason, clear, change } => {
             mark_bad::run(&tool()?, &release, reason.as_deref(), clear, change)
         }
-        Command::Reload { change } => reload::run(&tool()?, change),
+        Command::Reload { change } => {
+            let tool = tool()?;
+            failure::tell(&tool, change, reload::run(&tool, change))
+        }
         Command::Instance { command: InstanceCommand::Add { name, link, change } } => {
             instance::add(&tool()?, &config::find(file.as_deref())?, &name, &link, change)
         }

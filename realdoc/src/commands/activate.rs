@@ -2,8 +2,10 @@
 
 use crate::activation::{self, Direction, Flipped, Move};
 use crate::cli::{Change, Flipping, Selection};
+use crate::commands::probe;
 use crate::error::{Error, Result};
 use crate::state::State;
+use crate::state::instances::Missed;
 use crate::state::selection::{Selected, member_of};
 use crate::tool::Tool;
 
@@ -30,12 +32,14 @@ pub fn activate(
 ) -> Result<Activated> {
     refuse_bad(state, name)?;
     let Selected { instances, missed } = select(tool, state, instances)?;
-    let moves = instances.into_iter().map(|instance| Move { instance, to: name.to_owned() }).collect();
+    let moves: Vec<Move> = instances.into_iter().map(|instance| Move { instance, to: name.to_owned() }).collect();
     for missed in &missed {
         tool.report.warn(missed.to_string());
     }
     let flipped = activation::flip(tool, state, Direction::Activate, moves, flipping)?;
-    let missed = missed.iter().map(ToString::to_string).collect();
+    if !flipped.flipped.is_empty() && flipped.reloaded.is_none() && !state.is_dry_run() {
+        probe::probe(tool, state, name, &flipped.flipped, flipped.id.as_deref().unwrap_or_default())?;
+    }
     Ok(Activated { name: name.to_owned(), flipped, missed })
 }
 
@@ -62,13 +66,22 @@ pub fn select(tool: &Tool, state: &mut State, instances: &Selection) -> Result<S
     Ok(selected)
 }
 
+/// Fails if there are links that a command was about and did not reach.
+///
+/// # Errors
+/// [`Error::Partial`].
+pub(super) fn missed(missed: &[Missed], done: &str) -> Result<()> {
+    let left: Vec<_> = missed.iter().map(ToString::to_string).collect();
+    if left.is_empty() { Ok(()) } else { Err(Error::Partial { done: done.to_owned(), left: left.join("; ") }) }
+}
+
 /// What has become of the links.
 #[derive(Debug)]
 #[must_use]
 pub struct Activated {
     name: String,
     flipped: Flipped,
-    missed: Vec<String>,
+    missed: Vec<Missed>,
 }
 
 impl Activated {
@@ -85,16 +98,15 @@ impl Activated {
     pub fn finish(self, tool: &Tool, state: &State) -> Result<()> {
         let Self { name, flipped, missed } = self;
         flipped.say_sum(tool, state, missed.len());
-        let done = flipped.flipped + flipped.already;
+        let done = flipped.flipped.len() + flipped.already;
         match flipped.reloaded {
             Some(error) => Err(error),
-            None if missed.is_empty() => Ok(()),
-            None => Err(Error::Partial { done: format!("{done} lead to {name}"), left: missed.join("; ") }),
+            None => self::missed(&missed, &format!("{done} lead to {name}")),
         }
     }
 }
 
-fn refuse_bad(state: &State, name: &str) -> Result<()> {
+pub(super) fn refuse_bad(state: &State, name: &str) -> Result<()> {
     let Some(reason) = state.history.is_bad(name) else {
         return Ok(());
     };

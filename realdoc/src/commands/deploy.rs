@@ -19,28 +19,38 @@ const FEW: usize = 3;
 /// So many commits are named.
 const SHOWN: usize = 10;
 
-/// Stages the release of a reference, flips links to it, and removes releases that nobody needs.
+/// Stages the release of a reference, flips links to it, and removes releases that nobody needs. The links go in rounds: each
+/// only if the one before it has gone well.
 ///
 /// # Errors
 /// As [`stage::run`] and [`activate::run`]; a prune that fails is a warning.
 pub fn run(
     tool: &Tool,
     reference: &str,
-    instances: &Selection,
-    how: Staging,
+    rounds: &[Selection],
+    how: &Staging,
     flipping: &Flipping,
     change: Change,
 ) -> Result<()> {
     let (mut state, _) = activation::begin(tool, change.dry_run, change.wait)?;
     // A name that is none should not come out after ten minutes of building.
-    let selected = activate::select(tool, &mut state, instances)?;
+    let mut instances = Vec::new();
+    for round in rounds {
+        instances.extend(activate::select(tool, &mut state, round)?.instances);
+    }
     state.unlock();
     let staged = stage::stage(tool, &state.store, reference, how, change)?;
-    say_what_comes(tool, &state, &selected.instances, &staged);
+    say_what_comes(tool, &state, &instances, &staged);
     if !change.dry_run {
         activation::relock(tool, &mut state)?;
     }
-    let activated = activate::activate(tool, &mut state, &staged.name, instances, flipping)?;
+    let Some((last, first)) = rounds.split_last() else {
+        return Ok(());
+    };
+    for round in first {
+        activate::activate(tool, &mut state, &staged.name, round, flipping)?.finish(tool, &state)?;
+    }
+    let activated = activate::activate(tool, &mut state, &staged.name, last, flipping)?;
     if activated.is_reload_owed() {
         return activated.finish(tool, &state);
     }
@@ -62,7 +72,9 @@ fn say_what_comes(tool: &Tool, state: &State, instances: &[Instance], staged: &S
     let Ok(repository) = Repository::open(&tool.config, &state.store, &tool.report, &tool.interrupt) else { return };
     for id in ids.iter().filter(|id| **id != staged.name).take(FEW) {
         let record = state.store.release(id).ok().flatten().and_then(|release| release.record);
-        let Some(record) = record.filter(|record| record.commit != staged.commit) else { continue };
+        let Some(record) = record.filter(|record| record.commit != staged.commit && !staged.commit.is_empty()) else {
+            continue;
+        };
         let between = |from: &str, to: &str| repository.between(from, to, SHOWN).ok().filter(|(count, _)| *count > 0);
         let coming = between(&record.commit, &staged.commit).map(|found| ("brings", found));
         let going = between(&staged.commit, &record.commit).map(|found| ("takes back", found));

@@ -48,7 +48,7 @@ pub fn rollback(tool: &Tool, wanted: &Wanted, change: Change) -> Result<()> {
     };
     flipped.say_sum(tool, &state, 0);
     let Flipped { flipped, already, left, reloaded, .. } = flipped;
-    let done = flipped + already;
+    let done = flipped.len() + already;
     if let Some(error) = reloaded {
         return Err(error);
     }
@@ -142,7 +142,10 @@ fn go_back(tool: &Tool, state: &mut State, put_back: &PutBack, wanted: &Wanted) 
 }
 
 /// Takes back what one activation has flipped, and nobody has flipped since.
-fn take_back(tool: &Tool, state: &mut State, id: &str, flipping: &Flipping) -> Result<Flipped> {
+///
+/// # Errors
+/// [`Error::NotFound`] if there was no such activation; as [`activation::flip`].
+pub fn take_back(tool: &Tool, state: &mut State, id: &str, flipping: &Flipping) -> Result<Flipped> {
     let entry = state.history.entries().iter().find(|entry| entry.id == id && !entry.flips().is_empty());
     let entry =
         entry.ok_or_else(|| Error::NotFound(format!("there is no activation {id}; `realdoc log` shows them")))?;

@@ -7,7 +7,8 @@
 //! that makes it a release; the record of what it is, is on disk before that, too.
 
 use std::ffi::OsStr;
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ use crate::fs::access;
 use crate::fs::durable;
 use crate::fs::shared;
 use crate::fs::tree;
+use crate::fs::unpack;
 use crate::git::{Commit, Repository};
 use crate::os::failpoint::pause;
 use crate::os::limit::Limit;
@@ -29,6 +31,9 @@ use crate::state::history::History;
 use crate::state::lock::{Kind, Lock, Patience};
 use crate::state::releases::{Hold, Record, Release, STAGING_PREFIX, Store};
 use crate::tool::Tool;
+
+/// How many files are named.
+const FEW: usize = 3;
 
 /// A release that is staged.
 #[derive(Debug)]
@@ -45,7 +50,7 @@ pub struct Staged {
 ///
 /// # Errors
 /// Whatever can go wrong; nothing of the release is then left.
-pub fn run(tool: &Tool, reference: &str, how: Staging, change: Change) -> Result<()> {
+pub fn run(tool: &Tool, reference: &str, how: &Staging, change: Change) -> Result<()> {
     let (mut state, _) = activation::begin(tool, change.dry_run, change.wait)?;
     state.unlock();
     stage(tool, &state.store, reference, how, change).map(|_| ())
@@ -55,15 +60,17 @@ pub fn run(tool: &Tool, reference: &str, how: Staging, change: Change) -> Result
 ///
 /// # Errors
 /// As [`run`]; [`Error::Busy`] if somebody else makes a release.
-pub fn stage(tool: &Tool, store: &Store, reference: &str, how: Staging, change: Change) -> Result<Staged> {
+pub fn stage(tool: &Tool, store: &Store, reference: &str, how: &Staging, change: Change) -> Result<Staged> {
     let lock = if change.dry_run { None } else { Some(lock(tool, store, change.wait)?) };
     let fetch = !how.no_fetch && tool.config.git.fetch;
     if let Some(real) = store.alias() {
         tool.report.warn(real);
     }
-    let stager = Stager { tool, store, lock, history: History::load(store), reference, fetch, rebuild: how.rebuild };
+    let stager = Stager { tool, store, lock, history: History::load(store), reference, fetch, how };
     match stager.stage() {
-        Err(error @ (Error::Git { ending: Ending::Status(_), .. } | Error::Io { .. })) if !change.dry_run => {
+        Err(error @ (Error::Git { ending: Ending::Status(_), .. } | Error::Io { .. }))
+            if !change.dry_run && stager.source().is_none() =>
+        {
             stager.mend(error)?.stage()
         }
         result => result,
@@ -94,7 +101,7 @@ struct Stager<'a> {
     history: History,
     reference: &'a str,
     fetch: bool,
-    rebuild: bool,
+    how: &'a Staging,
 }
 
 impl Stager<'_> {
@@ -113,7 +120,19 @@ impl Stager<'_> {
         }
     }
 
+    /// Where the files come from, if not from git.
+    fn source(&self) -> Option<&Path> {
+        self.how.from_dir.as_deref().or(self.how.from_tar.as_deref())
+    }
+
     fn stage(&self) -> Result<Staged> {
+        if let Some(source) = self.source() {
+            if source != Path::new("-") && !source.exists() {
+                return Err(Error::NotFound(format!("there is nothing at {}", source.display())));
+            }
+            let commit = Commit { id: String::new(), is_named: true };
+            return self.stage_as(&readable(self.reference), &commit, &|into| self.copy(into));
+        }
         let Self { store, reference, .. } = self;
         let repository = self.repository()?;
         self.at("fetch");
@@ -129,19 +148,55 @@ impl Stager<'_> {
         let is_it = |record: &Option<Record>| record.as_ref().is_some_and(|record| record.commit == commit.id);
         // The last one, if it was built several times.
         let staged = releases.iter().filter(|release| is_it(&release.record)).max_by_key(|release| release.since());
-        if let Some(release) = staged.filter(|_| !self.rebuild) {
+        if let Some(release) = staged.filter(|_| !self.how.rebuild) {
             if commit.is_named && !self.is_dry_run() {
                 self.remember(release);
             }
             self.say(&release.name, &commit.id, &release.path, true);
+            if release.needs_preparation() && !self.is_dry_run() {
+                self.prepare(&release.name)?;
+            }
             let (name, commit) = (release.name.clone(), commit.id);
             return Ok(Staged { name, commit, _hold: store.hold(&release.path).ok() });
         }
-        let name = self.unused_name(&name(reference, &commit))?;
-        let path = store.path_of(&name);
-        let hold = if self.is_dry_run() { None } else { Some(self.make(&repository, &commit, &name)?) };
-        self.say(&name, &commit.id, &path, false);
-        Ok(Staged { name, commit: commit.id, _hold: hold })
+        self.stage_as(&name(reference, &commit), &commit, &|into| {
+            self.tool.report.step("export", format!("exporting {reference} ({})", short(&commit.id)));
+            repository.export(&commit.id, into)
+        })
+    }
+
+    /// Makes the release, if this is no dry run.
+    fn stage_as(&self, name: &str, commit: &Commit, export: &dyn Fn(&Path) -> Result<()>) -> Result<Staged> {
+        let name = self.unused_name(name)?;
+        let hold = if self.is_dry_run() { None } else { Some(self.make(commit, &name, export)?) };
+        self.say(&name, &commit.id, &self.store.path_of(&name), false);
+        if !self.is_dry_run() && !self.tool.config.commands.prepare.is_empty() {
+            self.prepare(&name)?;
+        }
+        Ok(Staged { name, commit: commit.id.clone(), _hold: hold })
+    }
+
+    fn prepare(&self, name: &str) -> Result<()> {
+        self.at("prepare");
+        let release = self.store.release(name)?;
+        release.map_or(Ok(()), |release| activation::prepare(self.tool, self.store, &release))
+    }
+
+    /// What somebody else has built.
+    fn copy(&self, into: &Path) -> Result<()> {
+        let Staging { from_dir, from_tar, .. } = self.how;
+        if let Some(from) = from_dir {
+            self.tool.report.step("export", format!("copying {}", from.display()));
+            return tree::copy(from, into);
+        }
+        let from = from_tar.as_deref().unwrap_or(Path::new("-"));
+        self.tool.report.step("export", format!("unpacking {}", from.display()));
+        let archive: Box<dyn Read> = if from == Path::new("-") {
+            Box::new(std::io::stdin())
+        } else {
+            Box::new(File::open(from).context("open", from)?)
+        };
+        unpack::unpack(archive, into, &self.tool.report.progress(0), &self.tool.interrupt).map(|_| ())
     }
 
     /// The name, or one with a number behind it. What was once served under a name may still be in PHP's OPcache, which by
@@ -199,7 +254,7 @@ impl Stager<'_> {
         self.tool.report.say(&Event::Staged { release, commit, path, already, dry_run: self.is_dry_run() });
     }
 
-    fn make(&self, repository: &Repository<'_>, commit: &Commit, name: &str) -> Result<Hold> {
+    fn make(&self, commit: &Commit, name: &str, export: &dyn Fn(&Path) -> Result<()>) -> Result<Hold> {
         let Self { tool: Tool { config, report, interrupt, .. }, store, reference, .. } = self;
         let path = store.path_of(name);
         let step = |step: &str| {
@@ -218,8 +273,7 @@ impl Stager<'_> {
         step("stage.created")?;
 
         self.at("export");
-        report.step("export", format!("exporting {reference} ({})", short(&commit.id)));
-        repository.export(&commit.id, &staging.0)?;
+        export(&staging.0)?;
         step("stage.exported")?;
 
         shared::link(config, &staging.0)?;
@@ -241,6 +295,7 @@ impl Stager<'_> {
             reference: (*reference).to_owned(),
             also: Vec::new(),
             staged: Timestamp::now(),
+            prepared: (!config.commands.prepare.is_empty()).then_some(false),
         };
         store.write_record(name, &record)?;
         step("stage.recorded")?;
@@ -261,10 +316,28 @@ impl Stager<'_> {
             ("REALDOC_REF", reference.as_ref()),
         ];
         let limit = Limit { time: tool.config.timeouts.build.0, key: "build" };
+        if tool.config.commands.build.is_empty() {
+            return Ok(());
+        }
         for line in &tool.config.commands.build {
             tool.report.step("build", format!("building: {line}"));
             process::shell(line, staging, &variables, &tool.interrupt, limit)?
                 .map_err(|ending| Error::BuildFailed { command: line.clone(), ending })?;
+        }
+        self.warn_of_path(staging)
+    }
+
+    /// What was built with the path that the release has only now.
+    fn warn_of_path(&self, staging: &Path) -> Result<()> {
+        let name = staging.file_name().unwrap_or_default().as_encoded_bytes();
+        let files = tree::files_with(staging, name, FEW)?;
+        if !files.is_empty() {
+            let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+            self.tool.report.warn(format!(
+                "these files name the directory in which the release was built, and which it leaves now: {}; a command that writes \
+                 absolute names belongs into [commands] prepare",
+                files.join(", ")
+            ));
         }
         Ok(())
     }
@@ -286,14 +359,19 @@ fn name(reference: &str, commit: &Commit) -> String {
     if !commit.is_named {
         return id.to_owned();
     }
+    match &readable(reference)[..] {
+        "" => id.to_owned(),
+        readable => format!("{readable}-{id}"),
+    }
+}
+
+/// A name that can be a directory's.
+fn readable(reference: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+') { c } else { '-' }
     };
     let readable: String = reference.chars().map(plain).take(80).collect();
-    match readable.trim_start_matches(['.', '-']) {
-        "" => id.to_owned(),
-        readable => format!("{readable}-{id}"),
-    }
+    readable.trim_start_matches(['.', '-']).to_owned()
 }
 
 fn short(commit: &str) -> &str {

@@ -39,6 +39,15 @@ pub fn set_umask(config: &Config) {
     rustix::process::umask(Mode::from_raw_mode(umask));
 }
 
+/// The umask.
+#[must_use]
+pub fn umask() -> u32 {
+    // It cannot be read otherwise; no other thread makes files.
+    let mask = rustix::process::umask(Mode::from_raw_mode(0o077));
+    rustix::process::umask(mask);
+    mask.as_raw_mode()
+}
+
 /// Gives the directory in which a release grows to the configured group, and lets everything in it inherit the group.
 ///
 /// # Errors

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Error, Result};
@@ -73,6 +73,60 @@ pub fn visit(tree: &Path, with: &mut dyn FnMut(&Path, &fs::Metadata) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Copies what is in a directory into another one: files with their time and, of their mode, whether they can be executed;
+/// links as they are.
+///
+/// # Errors
+/// [`Error::Refused`] if there is something else in it, like a socket; else what the file system says.
+pub fn copy(from: &Path, into: &Path) -> Result<()> {
+    visit(from, &mut |path, metadata| {
+        let Some(name) = path.strip_prefix(from).ok().filter(|name| !name.as_os_str().is_empty()) else {
+            return Ok(());
+        };
+        let to = into.join(name);
+        if metadata.is_dir() {
+            fs::create_dir(&to).context("create", &to)
+        } else if metadata.is_symlink() {
+            let text = fs::read_link(path).context("read", path)?;
+            std::os::unix::fs::symlink(text, &to).context("create", &to)
+        } else if metadata.is_file() {
+            copy_file(path, metadata, &to)
+        } else {
+            Err(Error::Refused(format!("{} is neither a file nor a directory nor a link", path.display())))
+        }
+    })
+}
+
+fn copy_file(from: &Path, metadata: &fs::Metadata, to: &Path) -> Result<()> {
+    let mode = if metadata.mode() & 0o100 == 0 { 0o666 } else { 0o777 };
+    let mut source = File::open(from).context("open", from)?;
+    // As a checkout makes it: the umask takes its part.
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(to).context("create", to)?;
+    std::io::copy(&mut source, &mut file).context("write", to)?;
+    let time = metadata.modified().context("look at", from)?;
+    file.set_modified(time).context("write", to)
+}
+
+/// The files in a tree that have this text in them, at most so many.
+///
+/// # Errors
+/// What the file system says.
+pub fn files_with(tree: &Path, text: &[u8], limit: usize) -> Result<Vec<PathBuf>> {
+    let finder = memchr::memmem::Finder::new(text);
+    let mut found = Vec::new();
+    visit(tree, &mut |path, metadata| {
+        if found.len() < limit
+            && metadata.is_file()
+            && fs::read(path).is_ok_and(|content| finder.find(&content).is_some())
+        {
+            found.push(path.strip_prefix(tree).unwrap_or(path).to_owned());
+        }
+        Ok(())
+    })?;
+    found.sort();
+    Ok(found)
 }
 
 /// Removes a tree, or a file. A symlink in it is removed, what it leads to is not.

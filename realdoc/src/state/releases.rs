@@ -72,6 +72,9 @@ pub struct Record {
     pub also: Vec<String>,
     /// When it got its name.
     pub staged: Timestamp,
+    /// Whether it has been prepared; none if there was nothing to prepare when it was staged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepared: Option<bool>,
 }
 
 impl Record {
@@ -83,6 +86,12 @@ impl Record {
 }
 
 impl Release {
+    /// Whether something has to be done before it goes live.
+    #[must_use]
+    pub fn needs_preparation(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.prepared == Some(false))
+    }
+
     /// When it was staged, as far as that is known.
     #[must_use]
     pub fn since(&self) -> Timestamp {
@@ -401,6 +410,7 @@ mod tests {
             reference: reference.to_owned(),
             also: Vec::new(),
             staged: Timestamp::now(),
+            prepared: None,
         };
         store.write_record(name, &record).unwrap();
     }

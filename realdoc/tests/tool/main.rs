@@ -11,6 +11,7 @@ mod fleet;
 mod night;
 #[cfg_attr(not(any(feature = "fault-injection", debug_assertions)), expect(dead_code, reason = "pauses"))]
 mod place;
+mod prove;
 mod prune;
 mod stage;
 mod state;

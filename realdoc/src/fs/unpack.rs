@@ -1,4 +1,4 @@
-//! From `git archive` to files.
+//! From an archive to files.
 //!
 //! Owns: unpacking, and telling a full disk from a broken archive. Must not: write outside the directory it is given.
 
@@ -9,20 +9,18 @@ use std::path::{Component, Path, PathBuf};
 use indicatif::ProgressBar;
 
 use crate::error::{Context, Error, Result};
+use crate::fs::access;
 use crate::os::interrupt::Interrupt;
 
 /// Writes what is in the archive into the directory `into`. Returns the files that are pointers of Git LFS.
 ///
 /// # Errors
 /// What the file system says; an error without a system's number is the archive's.
-pub(super) fn unpack(
-    archive: impl Read,
-    into: &Path,
-    bar: &ProgressBar,
-    interrupt: &Interrupt,
-) -> Result<Vec<PathBuf>> {
+pub fn unpack(archive: impl Read, into: &Path, bar: &ProgressBar, interrupt: &Interrupt) -> Result<Vec<PathBuf>> {
     let mut pointers = Vec::new();
     let mut archive = tar::Archive::new(archive);
+    // Others than git do not know what may not be writable.
+    archive.set_mask(access::umask());
     for entry in archive.entries().context("unpack into", into)? {
         interrupt.check()?;
         let mut entry = entry.context("unpack into", into)?;
