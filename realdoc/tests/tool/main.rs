@@ -15,4 +15,5 @@ mod prove;
 mod prune;
 mod stage;
 mod state;
+mod together;
 mod trouble;
