@@ -6,24 +6,21 @@
 //! A URL is fetched into a repository of our own beside the releases. A repository on this machine is used where it
 //! is, unless submodules are wanted, which need a work tree that is nobody else's.
 
-use std::ffi::OsStr;
-use std::fs::{self, Permissions};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use indicatif::ProgressBar;
-
 use crate::config::Config;
-use crate::error::{Context, Ending, Error, Result};
-use crate::fs::{tree, unpack};
+use crate::error::{Ending, Error, Result};
 use crate::os::interrupt::Interrupt;
 use crate::os::limit::Limit;
 use crate::report::Report;
 use crate::state::releases::Store;
 
 mod call;
+mod export;
+mod mirror;
 
 use call::{Caller, git_in, plain_git};
 
@@ -100,83 +97,6 @@ impl<'a> Repository<'a> {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
-    }
-
-    /// Whether this is a repository of our own in which something is missing or broken, or that cannot hold what the source
-    /// has. It takes a while in a big one.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`], or it takes too long.
-    pub fn is_damaged(&self) -> Result<bool> {
-        if !self.ours || !self.directory.exists() {
-            return Ok(false);
-        }
-        for arguments in [&["rev-parse", "--git-dir"][..], &["fsck", "--connectivity-only", "--no-dangling"]] {
-            let mut git = self.git();
-            git.args(arguments);
-            match self.caller.run(git, &format!("git {}", arguments[0]), false) {
-                Err(Error::Git { ending: Ending::Status(_), .. }) => return Ok(true),
-                result => result?,
-            }
-        }
-        Ok(self.is_of_another_format())
-    }
-
-    /// Begins a repository of our own anew, as the source wants it.
-    ///
-    /// # Errors
-    /// What the file system or git says.
-    pub fn renew(&self) -> Result<()> {
-        if !self.ours {
-            return Ok(());
-        }
-        tree::remove(&self.directory)?;
-        fs::create_dir_all(&self.directory).context("create", &self.directory)?;
-        let mut git = self.git();
-        git.args(["-c", "init.defaultBranch=main", "init", "--quiet"]);
-        if self.source_format()? == Some("sha256") {
-            git.arg("--object-format=sha256");
-        }
-        self.caller.run(git, "git init", false)
-    }
-
-    /// The repository of our own, with the source of today's configuration.
-    fn set_up(&self) -> Result<()> {
-        fs::create_dir_all(&self.directory).context("create", &self.directory)?;
-        // git keeps the URL here, and there may be a password in it.
-        fs::set_permissions(&self.directory, Permissions::from_mode(0o700)).context("protect", &self.directory)?;
-        self.unlock();
-        let mut git = self.git();
-        git.args(["-c", "init.defaultBranch=main", "init", "--quiet"]);
-        self.caller.run(git, "git init", false)?;
-        let mut git = self.git();
-        git.args(["config", "remote.origin.url", self.source]);
-        self.caller.run(git, "git config", false)
-    }
-
-    /// How the source names its objects, if it has any.
-    fn source_format(&self) -> Result<Option<&'static str>> {
-        let mut git = plain_git();
-        git.args(["ls-remote", "--quiet", "--", self.source]);
-        let answer = self.caller.capture(git, "git ls-remote")?;
-        let length = answer.lines().next().and_then(|line| line.find('\t'));
-        Ok(length.map(|length| if length == 64 { "sha256" } else { "sha1" }))
-    }
-
-    /// Whether the source is another one than what was fetched before, in a way that git cannot fetch into one repository.
-    fn is_of_another_format(&self) -> bool {
-        let mut git = self.git();
-        git.args(["rev-parse", "--show-object-format"]);
-        let ours = self.caller.capture(git, "git rev-parse").ok();
-        let source = self.source_format().ok().flatten();
-        ours.zip(source).is_some_and(|(ours, source)| ours.trim() != source)
-    }
-
-    /// Removes what a git that a power cut ended has left in our repository. Nobody else works there while we hold the
-    /// lock.
-    fn unlock(&self) {
-        remove_lock_files(&self.directory.join(".git"));
-        remove_half_packs(&self.directory.join(".git/objects"));
     }
 
     /// The commit that a tag, a branch or (the beginning of) a commit's number stands for, in this order. A branch is
@@ -312,100 +232,6 @@ impl<'a> Repository<'a> {
         Ok((count, lines.lines().map(printable).collect()))
     }
 
-    /// Writes the tree of the commit into the directory `into`, with its submodules if they are wanted.
-    ///
-    /// # Errors
-    /// What git or the file system says.
-    pub fn export(&self, commit: &str, into: &Path) -> Result<()> {
-        let mut git = self.git();
-        git.args(["ls-tree", "-r", "-z", commit]);
-        let files = self.caller.capture_bytes(git, "git ls-tree")?;
-        let files: Vec<&[u8]> = files.split(|&byte| byte == 0).filter(|file| !file.is_empty()).collect();
-        let bar = self.caller.report.progress(files.len() as u64);
-        let mut pointers = self.archive(&self.directory, commit, into, &bar)?;
-        if self.submodules {
-            pointers.extend(self.export_submodules(commit, into, &bar)?);
-        } else {
-            self.warn_of_submodules(&files, into);
-        }
-        if let [first, ..] = &pointers[..] {
-            self.caller.report.warn(format!(
-                "{} of the files are pointers of Git LFS and not what they stand for, such as {}: set up git-lfs for the user who \
-                 runs realdoc, or fetch them in a build command",
-                pointers.len(),
-                first.display()
-            ));
-        }
-        Ok(())
-    }
-
-    /// Submodules that the release has as empty directories.
-    fn warn_of_submodules(&self, files: &[&[u8]], into: &Path) {
-        let submodules: Vec<&Path> = files
-            .iter()
-            .filter(|file| file.starts_with(b"160000 "))
-            .filter_map(|file| file.splitn(2, |&byte| byte == b'\t').nth(1))
-            .map(|path| Path::new(OsStr::from_bytes(path)))
-            .filter(|path| into.join(path).is_dir())
-            .collect();
-        if let [first, ..] = submodules[..] {
-            self.caller.report.warn(format!(
-                "the release is without its {} submodule{}, such as {}: [git] submodules = true exports them",
-                submodules.len(),
-                if submodules.len() == 1 { "" } else { "s" },
-                first.display()
-            ));
-        }
-    }
-
-    /// Returns the files that are pointers of Git LFS.
-    fn archive(&self, repository: &Path, commit: &str, into: &Path, bar: &ProgressBar) -> Result<Vec<PathBuf>> {
-        let mut git = git_in(repository);
-        // The modes that a checkout would give them. Without this a tree is writable for its group.
-        git.args(["-c", "tar.umask=user", "archive", "--format=tar", commit]);
-        let interrupt = self.caller.interrupt;
-        let (unpacked, git) =
-            self.caller.run_with(git, "git archive", false, |stdout| unpack::unpack(stdout, into, bar, interrupt))?;
-        match unpacked {
-            // An archive that ends too early is git's failure; a full disk is not, though git fails of it, too.
-            Err(Error::Io { source, .. }) if source.raw_os_error().is_none() && git.is_err() => {
-                git.map(|()| Vec::new())
-            }
-            Ok(pointers) => git.map(|()| pointers),
-            error => error,
-        }
-    }
-
-    /// `git archive` leaves submodules out, so git checks them out in our repository, and each is archived there.
-    fn export_submodules(&self, commit: &str, into: &Path, bar: &ProgressBar) -> Result<Vec<PathBuf>> {
-        // It may not have been fetched into just now.
-        self.unlock();
-        for arguments in [
-            // Whatever `submodule.recurse` says: their commits may not be there yet.
-            &["checkout", "--quiet", "--force", "--no-recurse-submodules", "--detach", commit][..],
-            &["submodule", "--quiet", "sync", "--recursive"],
-            &["submodule", "--quiet", "update", "--init", "--recursive", "--force"],
-        ] {
-            let mut git = self.git();
-            git.args(arguments);
-            self.caller.run(git, &format!("git {}", arguments[0]), true)?;
-        }
-        let mut git = self.git();
-        git.args(["submodule", "--quiet", "foreach", "--recursive", r#"printf '%s\0' "$displaypath""#]);
-        let paths = self.caller.capture_bytes(git, "git submodule foreach")?;
-        let mut pointers = Vec::new();
-        for path in paths.split_inclusive(|&byte| byte == 0).filter_map(|path| path.strip_suffix(&[0])) {
-            let path = OsStr::from_bytes(path);
-            let into = into.join(path);
-            // The archive around it has a directory for each submodule that is not marked `export-ignore`.
-            if !into.is_dir() {
-                continue;
-            }
-            pointers.extend(self.archive(&self.directory.join(path), "HEAD", &into, bar)?);
-        }
-        Ok(pointers)
-    }
-
     /// The source without a password that its URL may have.
     fn shown_source(&self) -> String {
         let Some((scheme, rest)) = self.source.split_once("://") else {
@@ -442,33 +268,4 @@ fn check(reference: &str) -> Result<()> {
         return Err(Error::Usage(format!("\"{reference}\" cannot be a tag, a branch or a commit")));
     }
     Ok(())
-}
-
-fn remove_lock_files(directory: &Path) {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            // Object directories have many files and no locks.
-            if entry.file_name() != OsStr::new("objects") {
-                remove_lock_files(&path);
-            }
-        } else if path.extension().is_some_and(|extension| extension == "lock") {
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-/// What a fetch that was ended has received; git keeps it for two weeks.
-fn remove_half_packs(objects: &Path) {
-    let names = |directory: &Path| fs::read_dir(directory).into_iter().flatten().flatten();
-    for entry in names(objects).chain(names(&objects.join("pack"))) {
-        let name = entry.file_name();
-        let name = name.as_encoded_bytes();
-        if name.starts_with(b"tmp_") || name.starts_with(b"incoming-") {
-            let _ = tree::remove(&entry.path());
-        }
-    }
 }

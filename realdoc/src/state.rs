@@ -12,8 +12,10 @@ use crate::os::process;
 use crate::report::Report;
 
 pub mod history;
+pub mod hold;
 pub mod instances;
 pub mod journal;
+pub mod leftovers;
 pub mod link;
 pub mod lock;
 pub mod releases;
@@ -90,6 +92,10 @@ impl State {
         self.load();
         for problem in self.problems.iter().filter(|problem| !known.contains(problem)) {
             report.warn(problem);
+        }
+        if self.problems.len() > self.history.problems().len() {
+            // Told once is enough.
+            let _ = self.write_journal();
         }
         self.catch_up(report);
         Ok(())

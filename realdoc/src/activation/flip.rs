@@ -15,8 +15,9 @@ use crate::os::failpoint::pause;
 use crate::report::{Event, Outcome};
 use crate::state::State;
 use crate::state::history::{Entry, Flip};
+use crate::state::hold::Hold;
 use crate::state::journal::{Activation, OwedReload};
-use crate::state::releases::{Hold, Release};
+use crate::state::releases::Release;
 use crate::tool::Tool;
 
 /// What has become of the links.

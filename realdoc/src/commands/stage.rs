@@ -28,8 +28,9 @@ use crate::os::limit::Limit;
 use crate::os::process;
 use crate::report::Event;
 use crate::state::history::History;
+use crate::state::hold::Hold;
 use crate::state::lock::{Kind, Lock, Patience};
-use crate::state::releases::{Hold, Record, Release, STAGING_PREFIX, Store};
+use crate::state::releases::{Record, Release, STAGING_PREFIX, Store};
 use crate::tool::Tool;
 
 /// How many files are named.

@@ -23,8 +23,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
@@ -36,7 +34,7 @@ pub const STAGING_PREFIX: &str = ".realdoc-staging-";
 pub const TRASH_PREFIX: &str = ".realdoc-trash-";
 const STATE: &str = ".realdoc";
 /// What the name of a record ends with whose release has been removed.
-const RETIRED: &str = ".gone";
+pub const RETIRED: &str = ".gone";
 
 /// The releases directory.
 #[derive(Clone, Debug)]
@@ -308,83 +306,7 @@ impl Store {
         }
         Some((name.to_str()?.to_owned(), components.as_path().to_owned()))
     }
-
-    /// Lets no prune take the release away until the result is dropped. The lock is the kernel's, and on the directory itself,
-    /// so that it may be taken while the release is made and has another name.
-    ///
-    /// # Errors
-    /// The release is not there.
-    pub fn hold(&self, directory: &Path) -> Result<Hold> {
-        let file = File::open(directory).context("open", directory)?;
-        // A prune that is just looking lets go at once; a file system without locks has to do without.
-        let _ = flock(&file, FlockOperation::LockShared);
-        Ok(Hold(file))
-    }
-
-    /// Takes the release for its removal; nothing if somebody holds it.
-    ///
-    /// # Errors
-    /// The release is not there.
-    pub fn hold_alone(&self, name: &str) -> Result<Option<Hold>> {
-        let path = self.path_of(name);
-        let file = File::open(&path).context("open", &path)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            _ => Ok(Some(Hold(file))),
-        }
-    }
-
-    /// What commands left behind that were killed while they made a release: the release on its way, records of releases
-    /// that never got their name. Only with the lock for it.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn staging_leftovers(&self, was_live: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
-        let mut leftovers = names_with(&self.directory, STAGING_PREFIX)?;
-        let records = self.state("releases");
-        for entry in fs::read_dir(&records).context("read", &records)? {
-            let path = entry.context("read", &records)?.path();
-            let name = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
-            if path.to_string_lossy().ends_with(RETIRED) || self.directory.join(name).is_dir() {
-                continue;
-            }
-            if was_live(name) {
-                // Somebody has removed the release by hand.
-                self.retire(name)?;
-            } else {
-                leftovers.push(path);
-            }
-        }
-        Ok(leftovers)
-    }
-
-    /// What commands left behind that were killed while they changed something else: releases on their way out, files of the
-    /// state that never got their name. Only with the lock for it.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn leftovers(&self) -> Result<Vec<PathBuf>> {
-        let mut leftovers = names_with(&self.directory, TRASH_PREFIX)?;
-        leftovers.extend(names_with(&self.directory.join(STATE), durable::NEW_PREFIX)?);
-        Ok(leftovers)
-    }
 }
-
-/// What in the directory has a name that begins so.
-fn names_with(directory: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).context("read", directory)? {
-        let name = entry.context("read", directory)?.file_name();
-        if name.as_encoded_bytes().starts_with(prefix.as_bytes()) {
-            found.push(directory.join(name));
-        }
-    }
-    Ok(found)
-}
-
-/// As long as this lives, the release stays, or goes.
-#[derive(Debug)]
-pub struct Hold(#[expect(dead_code, reason = "the lock ends when it is closed")] File);
 
 /// Whether a release can have this name.
 fn is_release_name(name: &OsStr) -> bool {
