@@ -230,7 +230,7 @@ impl Config {
             }
         })?;
         let config = Self::parse(&text).map_err(|message| {
-            // toml's message begins with the position and shows the line.
+            // The message begins with the position and shows the line.
             Error::Config(format!("{}: {}", path.display(), message.trim_end()))
         })?;
         // The parent of a bare name is "", which is no path to anything.
@@ -239,7 +239,7 @@ impl Config {
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let config: Self = toml::from_str(text).map_err(|error| plain(&error.to_string()))?;
         let mut links = BTreeMap::new();
         for (name, pattern) in &config.instances {
             if let Some(other) = links.insert(pattern.as_str(), name) {
@@ -280,6 +280,26 @@ impl Git {
     }
 }
 
+/// A parser's message in words for people who write configurations.
+fn plain(message: &str) -> String {
+    let words = [
+        ("TOML parse error at line", "line"),
+        ("unknown field", "there is no key"),
+        ("missing field", "it needs the key"),
+        ("invalid type: ", "this is the "),
+        ("invalid value: ", "this is the "),
+        ("duplicate key", "a second key"),
+        (", expected a sequence", "; it must be a list, as in [\"...\"]"),
+        (", expected a string", "; it must be text in quotes"),
+        (", expected a boolean", "; it must be true or false"),
+        (", expected usize", "; it must be a number from 0 on"),
+        (", expected u64", "; it must be a number from 0 on"),
+        (", expected one of ", "; there are "),
+        (", expected ", "; it must be "),
+    ];
+    words.iter().fold(message.to_owned(), |message, (jargon, plain)| message.replace(jargon, plain))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,22 +324,22 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_an_error_with_line_and_column() {
         for (lines, place, says) in [
-            ("kep = 3", "line 5, column 1", "unknown field `kep`"),
-            ("keep = \"3\"", "line 5, column 8", "invalid type: string \"3\""),
-            ("keep = -1", "line 5, column 8", "invalid value: integer `-1`"),
+            ("kep = 3", "line 5, column 1", "there is no key `kep`"),
+            ("keep = \"3\"", "line 5, column 8", "this is the string \"3\"; it must be a number from 0 on"),
+            ("keep = -1", "line 5, column 8", "this is the integer `-1`; it must be a number from 0 on"),
             ("prune_after = \"soon\"", "line 5, column 15", "no span of time"),
             ("prune_after = \"1d\"", "line 5, column 15", "hours, minutes and seconds"),
             ("prune_after = \"-1min\"", "line 5, column 15", "negative"),
-            ("prune_after = 10", "line 5, column 15", "invalid type: integer `10`"),
+            ("prune_after = 10", "line 5, column 15", "this is the integer `10`; it must be text in quotes"),
             ("subdirectory = \"../x\"", "line 5, column 16", ".."),
             ("[shared]\npaths = [\"a\", \"/b\"]", "line 6, column 9", "relative"),
             ("[shared]\npaths = [\"a/../b\"]", "line 6, column 9", ".."),
             ("[shared]\ndirectory = \"shared\"", "line 6, column 13", "absolute"),
-            ("[commands]\nbuild = \"make\"", "line 6, column 9", "invalid type: string"),
+            ("[commands]\nbuild = \"make\"", "line 6, column 9", "it must be a list"),
             ("[instances]\nshop = \"www/shop\"", "line 6, column 8", "absolute"),
             ("[instances]\nshop = \"/var/www/[\"", "line 6, column 8", "unclosed"),
             ("[instances]\n\"a b\" = \"/var/www/a\"", "line 6, column 1", "name"),
-            ("[instance]\n", "line 5, column 2", "unknown field `instance`"),
+            ("[instance]\n", "line 5, column 2", "there is no key `instance`"),
         ] {
             let message = error(lines);
             assert!(message.contains(place), "{lines}: {message}");

@@ -79,8 +79,9 @@ pub fn init(path: &Path, answers: &Answers, report: Report, interrupt: Interrupt
     if let Some(real) = state.store.alias() {
         tool.report.warn(real);
     }
+    let is_empty = state.instances(&tool.config, &tool.report)?.list.is_empty();
     let obstacles = adopt(&tool, &mut state)?;
-    explain(&tool, &path, obstacles);
+    explain(&tool, &path, is_empty, obstacles);
     Ok(())
 }
 
@@ -152,11 +153,13 @@ fn quote(path: &Path) -> String {
     if text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-fn explain(tool: &Tool, path: &Path, obstacles: bool) {
+fn explain(tool: &Tool, path: &Path, is_empty: bool, obstacles: bool) {
     let next = if tool.config.git.source == EXAMPLE_SOURCE {
         format!("next: put your repository into {} ([git] source), then `realdoc init` again", path.display())
     } else if tool.config.instances.is_empty() {
         format!("next: name your links in {} ([instances]), then `realdoc init` again", path.display())
+    } else if let (true, Some(group)) = (is_empty, tool.config.instances.keys().next()) {
+        format!("next: `realdoc deploy TAG --to {group}/NAME --create` makes the first link of the group")
     } else if obstacles {
         "next: see the warnings, then `realdoc init` again".to_owned()
     } else {

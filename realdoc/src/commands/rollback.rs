@@ -97,6 +97,8 @@ fn go_back(tool: &Tool, state: &mut State, put_back: &PutBack, wanted: &Wanted) 
         left.extend(chosen.missed.into_iter().map(Left::missed));
     }
     let mut pairs: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    // What is passed over, and by whom.
+    let mut passed: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for instance in chosen.instances {
         let name = instance.name.clone();
         // Whoever finds a deploy half-done wants to be where it began, and not yet another step further back.
@@ -109,7 +111,11 @@ fn go_back(tool: &Tool, state: &mut State, put_back: &PutBack, wanted: &Wanted) 
         if from.as_ref().is_some_and(|from| now.as_deref() != Some(&from.name)) {
             continue;
         }
-        match place.and_then(|_| target(tool, state, &instance, now.as_deref(), release.as_ref())) {
+        let target = place.and_then(|_| match &release {
+            Some(release) => to_named(state, &instance, release),
+            None => to_previous(state, &instance, now.as_deref(), &mut passed),
+        });
+        match target {
             Ok(to) => {
                 let now = now.unwrap_or_else(|| "no link".to_owned());
                 pairs.entry((now, to.clone())).or_default().push(name);
@@ -123,6 +129,11 @@ fn go_back(tool: &Tool, state: &mut State, put_back: &PutBack, wanted: &Wanted) 
         && left.is_empty()
     {
         tool.report.note(format!("nothing leads to {}", from.name));
+    }
+    for (release, names) in &passed {
+        let names = &names.iter().map(String::as_str).collect::<Vec<_>>();
+        let why = state.obstacle(release).unwrap_or_default();
+        tool.report.note(format!("{}: not back to {release}, which {why}", found.describe(names)));
     }
     for ((from, to), names) in &pairs {
         let names = &names.iter().map(String::as_str).collect::<Vec<_>>();
@@ -177,24 +188,24 @@ pub fn take_back(tool: &Tool, state: &mut State, id: &str, flipping: &Flipping) 
     Ok(flipped)
 }
 
-/// Where the instance goes back to.
-fn target(
-    tool: &Tool,
+/// To a release that the instance must have run.
+fn to_named(state: &State, instance: &Instance, release: &Release) -> Result<String> {
+    let was_there = state.history.way(&instance.link).iter().any(|visit| visit.target == release.name);
+    let error = || Error::NotFound(format!("{} has never led to {}; use activate", instance.name, release.name));
+    if was_there { Ok(release.name.clone()) } else { Err(error()) }
+}
+
+/// To what the instance ran before.
+fn to_previous(
     state: &State,
     instance: &Instance,
     now: Option<&str>,
-    release: Option<&Release>,
+    passed: &mut BTreeMap<String, Vec<String>>,
 ) -> Result<String> {
     let Instance { name, link, .. } = instance;
-    if let Some(release) = release {
-        let was_there = state.history.way(link).iter().any(|visit| visit.target == release.name);
-        let error = || Error::NotFound(format!("{name} has never led to {}; use activate", release.name));
-        return if was_there { Ok(release.name.clone()) } else { Err(error()) };
-    }
-    let (target, passed) = state.previous(link, now);
-    for passed in passed {
-        let why = state.obstacle(&passed).unwrap_or_default();
-        tool.report.note(format!("{name}: not back to {passed}, which {why}"));
+    let (target, over) = state.previous(link, now);
+    for release in over {
+        passed.entry(release).or_default().push(name.clone());
     }
     target.ok_or_else(|| {
         Error::NotFound(format!(

@@ -30,7 +30,9 @@ impl Instances {
     pub fn select(&self, to: &[String], all: bool) -> Result<Selected> {
         if self.list.is_empty() && self.missed.is_empty() {
             return Err(Error::NotFound(
-                "the configuration has no instance, or nothing matches its patterns: see [instances]".to_owned(),
+                "the configuration has no instance, or nothing matches its patterns: see [instances]. `--to GROUP/NAME --create` \
+                 makes a link of a group"
+                    .to_owned(),
             ));
         }
         if all {
@@ -88,7 +90,7 @@ impl Instances {
 
     fn names(&self) -> String {
         let names: Vec<_> = self.list.iter().map(|instance| instance.name.as_str()).collect();
-        self.describe(&names)
+        self.describe_by_group(&names)
     }
 
     /// Names in few words: "all 33", or "sites (30), shop".
@@ -99,6 +101,13 @@ impl Instances {
         }
         if names.len() == self.list.len() && self.list.iter().all(|instance| names.contains(&instance.name.as_str())) {
             return format!("all {}", names.len());
+        }
+        self.describe_by_group(names)
+    }
+
+    fn describe_by_group(&self, names: &[&str]) -> String {
+        if names.len() <= FEW {
+            return names.join(", ");
         }
         let mut words: Vec<String> = Vec::new();
         let mut rest: Vec<&str> = names.to_vec();

@@ -238,8 +238,10 @@ fn completions_and_manual_pages_know_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         place.ok(&["completions", shell]).has("mark-bad").has("rollback");
     }
-    place.ok(&["man"]).has(".TH realdoc 1").has("Exit codes");
+    place.ok(&["man"]).has(".TH realdoc 1").has("EXIT STATUS").has("Exit codes");
     place.ok(&["man", "--directory", "man"]);
+    let page = fs::read_to_string(place.at("man/realdoc.1")).unwrap();
+    assert!(page.contains("EXIT STATUS") && page.contains("FILES") && !page.contains(".SH EXTRA"), "{page}");
     assert!(names(&place.at("man")).contains(&"realdoc-mark-bad.1".to_owned()));
     assert!(!place.ok(&["--help"]).out.contains("__supervised"));
 }

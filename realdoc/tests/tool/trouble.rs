@@ -99,7 +99,7 @@ fn a_releases_directory_that_is_not_there_is_named() {
 #[test]
 fn a_wrong_configuration_is_an_error_with_file_line_and_column() {
     let place = Place::three("kep = 3");
-    place.run(&["status"]).code(2).has("realdoc.toml: TOML parse error at line 5, column 1").has("unknown field `kep`");
+    place.run(&["status"]).code(2).has("realdoc.toml: line 5, column 1").has("there is no key `kep`");
     place.run(&["status", "--config", "none.toml"]).code(3).has("there is no configuration none.toml");
     place.run(&["frobnicate"]).code(2);
     place.run(&["deploy", "v1", "--all", "--to", "a"]).code(2);
