@@ -82,7 +82,8 @@ pub fn flip(
     pause("activate.checked", &tool.interrupt);
     tool.interrupt.check()?;
     if plan.is_empty() {
-        if state.journal.reload.is_some() && flipped.already > 0 {
+        // One that was interrupted is anybody's to run; one that has failed, of whoever wants the links where they are.
+        if state.journal.reload.as_ref().is_some_and(|reload| !reload.failed || flipped.already > 0) {
             flipped.reloaded = reloaded(tool, state)?;
         }
         return Ok(flipped);

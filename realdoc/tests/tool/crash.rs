@@ -181,6 +181,38 @@ fn a_rollback_after_a_crash_does_not_go_two_steps_back() {
 }
 
 #[test]
+fn killed_while_rolling_back_it_is_simply_done_again() {
+    for (step, ..) in ACTIVATE_STEPS {
+        let place = Place::three("[commands]\nreload = \"echo x >> ROOT/reloads\"");
+        let v1 = place.release("v1");
+        place.ok(&["deploy", "v1", "--all"]);
+        place.ok(&["deploy", "v2", "--all"]);
+        fs::remove_file(place.at("reloads")).unwrap();
+        place.pause(step, &["rollback", "--all"]).kill();
+        place.ok(&["rollback", "--from", "v2"]);
+        assert_eq!(all(&place), thrice(&v1), "{step}");
+        assert!(place.at("reloads").exists(), "{step}");
+        place.ok(&["status", "--check"]);
+        for instance in place.status()["instances"].as_array().unwrap() {
+            assert_eq!((&instance["recorded"], &instance["previous"]), (&v1.as_str().into(), &serde_json::Value::Null));
+        }
+    }
+}
+
+#[test]
+fn killed_while_probing_the_links_stay_and_nothing_is_owed() {
+    let place = Place::three("[commands]\nprobe = \"echo > ROOT/ready; read line < ROOT/gate\"\nreload = \"true\"");
+    place.fifo("ready");
+    place.fifo("gate");
+    let (v1, probing) = (place.release("v1"), place.start(place.command(&["deploy", "v1", "--all"]), "ready"));
+    // Nobody waits for a probe.
+    assert_eq!(place.status()["busy"], serde_json::Value::Null);
+    probing.kill();
+    assert_eq!(all(&place), thrice(&v1));
+    place.ok(&["status", "--check"]);
+}
+
+#[test]
 fn killed_between_a_new_link_and_its_rename_nothing_stays_beside_it() {
     let place = Place::three("");
     place.ok(&["deploy", "v1", "--all"]);
