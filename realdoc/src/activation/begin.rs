@@ -1,7 +1,7 @@
 //! The beginning of a command that changes something: with the lock, and with everything that an earlier command left
 //! half-done put right.
 
-use super::recover::{PutBack, lock};
+use super::recover::{PATIENCE, PutBack, lock};
 use super::reload::reload;
 use crate::error::{Error, Result};
 use crate::fs::tree;
@@ -38,7 +38,7 @@ pub(crate) fn begin_whatever(tool: &Tool, dry_run: bool, wait: bool) -> Result<(
     }
     state.store.prepare()?;
     state.problems.clear();
-    let put_back = lock(tool, &mut state, Patience::of(wait))?;
+    let put_back = lock(tool, &mut state, if wait { Patience::Endless } else { PATIENCE })?;
     // On a full disk it may be made later, or never.
     let _ = Journal::prepare(&state.store);
     for leftover in state.store.leftovers().unwrap_or_default().iter().filter(|path| !path.is_dir()) {

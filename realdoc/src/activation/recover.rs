@@ -14,8 +14,8 @@ use crate::state::journal::{Activation, Change, OwedReload};
 use crate::state::lock::Patience;
 use crate::tool::Tool;
 
-/// How long to wait for the lock where giving up would be a pity: it is held for milliseconds.
-const PATIENCE: Patience = Patience::For(Duration::from_secs(10));
+/// How long to wait for the lock. It is held for milliseconds; whoever has it for longer is stopped, or has a slow disk.
+pub(super) const PATIENCE: Patience = Patience::For(Duration::from_secs(10));
 
 /// The links of an activation that a killed command left half-done, and that are put back.
 pub type PutBack = BTreeSet<PathBuf>;

@@ -70,7 +70,7 @@ pub fn prune(tool: &Tool, state: &mut State, rules: Rules) -> Result<()> {
     let mut trash: Vec<Trash> = Vec::new();
     if !state.is_dry_run() {
         let leftovers = state.store.leftovers()?.into_iter();
-        trash.extend(leftovers.map(|path| Trash { name: None, path, bytes: 0 }));
+        trash.extend(leftovers.map(|path| Trash { name: None, path }));
     }
     for release in go {
         tool.interrupt.check()?;
@@ -84,6 +84,10 @@ pub fn prune(tool: &Tool, state: &mut State, rules: Rules) -> Result<()> {
     }
     // Nobody has to wait for thousands of files.
     state.unlock();
+    if !trash.is_empty() {
+        // Before the first file goes: no power cut brings a part of a release back under its name.
+        durable::sync_directory(state.store.directory())?;
+    }
     for trash in trash {
         tool.interrupt.check()?;
         if let Err(error) = remove(tool, &trash) {
@@ -99,7 +103,6 @@ struct Trash {
     /// The name that it had; none for what an interrupted command has left.
     name: Option<String>,
     path: PathBuf,
-    bytes: u64,
 }
 
 /// What becomes of the releases.
@@ -233,17 +236,8 @@ fn bury(tool: &Tool, state: &State, release: &Release, links: &[Watched]) -> Res
     let Release { name, path, .. } = release;
     let store = &state.store;
     tree::refuse_mounts(path)?;
-    let Size { bytes, foreign, .. } = tree::measure(path)?;
-    for (uid, (count, example)) in foreign {
-        let (plural, user) = (if count == 1 { "" } else { "s" }, account::name_of(uid));
-        tool.report.warn(format!(
-            "{name} has {count} file{plural} of {user}, such as {}, which go with it; what an application writes belongs into \
-             [shared] paths",
-            example.display()
-        ));
-    }
     if state.is_dry_run() {
-        tool.report.say(&Event::Pruned { release: name, bytes, dry_run: true });
+        tool.report.say(&Event::Pruned { release: name, bytes: measure(tool, name, path)?, dry_run: true });
         return Ok(None);
     }
     let Some(_hold) = store.hold_alone(name)? else {
@@ -264,19 +258,34 @@ fn bury(tool: &Tool, state: &State, release: &Release, links: &[Watched]) -> Res
         }
     }
     store.retire(name)?;
-    durable::sync_directory(store.directory())?;
     pause("prune.forgotten", &tool.interrupt);
-    Ok(Some(Trash { name: Some(name.clone()), path: trash, bytes }))
+    Ok(Some(Trash { name: Some(name.clone()), path: trash }))
+}
+
+/// How big a release is. What in it belongs to others is said.
+fn measure(tool: &Tool, name: &str, path: &Path) -> Result<u64> {
+    let Size { bytes, foreign, .. } = tree::measure(path)?;
+    for (uid, (count, example)) in foreign {
+        let (plural, user) = (if count == 1 { "" } else { "s" }, account::name_of(uid));
+        tool.report.warn(format!(
+            "{name} has {count} file{plural} of {user}, such as {}, which go with it; what an application writes belongs into \
+             [shared] paths",
+            example.display()
+        ));
+    }
+    Ok(bytes)
 }
 
 fn remove(tool: &Tool, trash: &Trash) -> Result<()> {
-    let Trash { name, path, bytes } = trash;
+    let Trash { name, path } = trash;
+    pause("prune.removing", &tool.interrupt);
+    let bytes = name.as_ref().map_or(Ok(0), |name| measure(tool, name, path))?;
     let spinner = tool.report.spinner(format!("removing {}", name.as_deref().unwrap_or("leftovers")));
     tree::remove(path)?;
     drop(spinner);
     if let Some(release) = name {
         pause("prune.removed", &tool.interrupt);
-        tool.report.say(&Event::Pruned { release, bytes: *bytes, dry_run: false });
+        tool.report.say(&Event::Pruned { release, bytes, dry_run: false });
     }
     Ok(())
 }

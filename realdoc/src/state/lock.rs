@@ -55,7 +55,7 @@ pub enum Patience {
 }
 
 impl Patience {
-    /// Longer than links are flipped, and than `status` holds a lock to see who does.
+    /// Longer than `status` holds a lock to see who does.
     #[must_use]
     pub fn of(wait: bool) -> Self {
         if wait { Self::Endless } else { Self::For(Duration::from_secs(1)) }

@@ -175,6 +175,19 @@ fn a_running_reload_holds_up_no_rollback() {
     reloading.end().code(0);
 }
 
+#[cfg(any(feature = "fault-injection", debug_assertions))]
+#[test]
+fn a_prune_that_removes_files_holds_up_no_rollback() {
+    let place = after_deploys("");
+    place.commit("v5");
+    place.ok(&["deploy", "v4", "--all"]);
+    place.ok(&["stage", "v5"]);
+    let pruning = place.pause("prune.removing", &["prune", "--keep", "0"]);
+    place.rollback(&["--all"]).code(0);
+    place.assert_all_lead("v3");
+    pruning.go_on().code(0).has("removed v5-");
+}
+
 #[test]
 fn a_release_that_is_about_to_go_live_is_not_pruned() {
     let place = after_deploys("");
