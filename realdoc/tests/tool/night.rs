@@ -182,10 +182,10 @@ fn a_prune_that_removes_files_holds_up_no_rollback() {
     place.commit("v5");
     place.ok(&["deploy", "v4", "--all"]);
     place.ok(&["stage", "v5"]);
-    let pruning = place.pause("prune.removing", &["prune", "--keep", "0"]);
+    let pruning = place.pause("prune.removing", &["prune", "--keep", "3"]);
     place.rollback(&["--all"]).code(0);
     place.assert_all_lead("v3");
-    pruning.go_on().code(0).has("removed v5-");
+    pruning.go_on().code(0).has("removed v2-");
 }
 
 #[test]
