@@ -109,8 +109,8 @@ fn a_release_can_be_read_whatever_the_umask_is() {
 
 #[test]
 fn modes_and_groups_are_as_configured() {
-    let rules = "mode = \"750\"\ngroup = \"nogroup\"\n[httpd]\nuser = \"nobody\"\n\
-                 [shared]\npaths = [\"up/loads/\"]\nmode = \"770\"\nowner = \"nobody:nogroup\"";
+    let rules = "mode = \"750\"\ngroup = \"65534\"\n[httpd]\nuser = \"nobody\"\n\
+                 [shared]\npaths = [\"up/loads/\"]\nmode = \"770\"\nowner = \"nobody:65534\"";
     if !rustix::process::getuid().is_root() {
         eprintln!("not tested: only root may give files away");
         return;

@@ -71,6 +71,21 @@ impl Place {
         fs::write(self.at("realdoc.toml"), text.replace("ROOT", self.root.to_str().unwrap())).unwrap();
     }
 
+    /// Adds to the configuration, before the instances.
+    pub fn add(&self, more: &str) {
+        let text = fs::read_to_string(self.at("realdoc.toml")).unwrap();
+        let more = more.replace("ROOT", self.at("").to_str().unwrap().trim_end_matches('/'));
+        fs::write(self.at("realdoc.toml"), text.replace("[instances]", &format!("{more}\n[instances]"))).unwrap();
+    }
+
+    #[track_caller]
+    pub fn set_source(&self, source: &str) {
+        let text = fs::read_to_string(self.at("realdoc.toml")).unwrap();
+        let old = format!("source = \"{}\"", self.at("app").display());
+        assert!(text.contains(&old), "{text}");
+        fs::write(self.at("realdoc.toml"), text.replace(&old, &format!("source = \"{source}\""))).unwrap();
+    }
+
     /// Three instances: a, b, c.
     pub fn three(more: &str) -> Self {
         Self::new("a = \"ROOT/www/a\"\nb = \"ROOT/www/b\"\nc = \"ROOT/www/c\"", more)
