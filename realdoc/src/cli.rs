@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::error::EXIT_CODES;
@@ -204,6 +204,13 @@ pub enum Command {
         change: Change,
     },
 
+    /// Print names, for completion scripts.
+    #[command(name = "__names", hide = true)]
+    Names {
+        /// Which.
+        names: Names,
+    },
+
     /// Print a completion script
     Completions {
         /// The shell
@@ -216,6 +223,15 @@ pub enum Command {
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         directory: Option<PathBuf>,
     },
+}
+
+/// What completion scripts ask for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Names {
+    /// The releases.
+    Releases,
+    /// The instances and groups.
+    Instances,
 }
 
 /// What to do with an instance.

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod activate;
+pub mod completions;
 pub mod deploy;
 pub mod failure;
 pub mod init;
@@ -8,6 +9,7 @@ pub mod instance;
 pub mod log;
 pub mod manual;
 pub mod mark_bad;
+pub mod names;
 pub mod probe;
 pub mod prune;
 pub mod reload;

@@ -13,7 +13,8 @@ use realdoc::cli::{Cli, Command, InstanceCommand};
 use realdoc::commands::init::{self, Answers};
 use realdoc::commands::rollback::{self, Wanted};
 use realdoc::commands::{
-    activate, deploy, failure, instance, log, manual, mark_bad, prune, reload, stage, status, verify,
+    activate, completions, deploy, failure, instance, log, manual, mark_bad, names, prune, reload, stage, status,
+    verify,
 };
 use realdoc::config::{self, Config};
 use realdoc::error::{Context, Error, Result};
@@ -109,7 +110,8 @@ fn run(cli: Cli, report: Report, started: Instant) -> Result<()> {
         Command::Status { check } => status::print(&tool()?, check),
         Command::Log { name, limit } => log::run(&tool()?, name.as_deref(), limit),
         Command::Prune { keep, adopted, change } => prune::run(&tool()?, keep, adopted, change),
-        Command::Completions { shell } => manual::completions(report, shell),
+        Command::Names { names } => names::print(&tool()?, names),
+        Command::Completions { shell } => completions::print(report, shell),
         Command::Man { directory } => manual::manual(report, directory.as_deref()),
     }
 }

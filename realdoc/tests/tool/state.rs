@@ -238,10 +238,32 @@ fn completions_and_manual_pages_know_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         place.ok(&["completions", shell]).has("mark-bad").has("rollback");
     }
+    place.ok(&["stage", "v1"]);
+    assert_eq!(place.ok(&["__names", "instances"]).out, "a\nb\nc\n");
+    assert_eq!(place.ok(&["__names", "releases"]).out, format!("{}\n", place.release("v1")));
+    for shell in ["zsh", "fish"] {
+        place.ok(&["completions", shell]).has("__names instances").has("__names releases");
+    }
+    // As bash calls it, with our program in its path.
+    fs::write(place.at("script"), place.ok(&["completions", "bash"]).out).unwrap();
+    let offered = |words: &str| {
+        let line = format!(
+            "source ./script; realdoc() {{ {} \"$@\"; }}; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _realdoc_names realdoc \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; echo \"${{COMPREPLY[@]}}\"",
+            crate::place::REALDOC
+        );
+        said(&mut place.command_of("bash".as_ref(), &["-c", &line])).code(0).out.trim().to_owned()
+    };
+    assert_eq!(offered("realdoc activate v1 --to ''"), "a b c");
+    assert_eq!(offered("realdoc rollback --from v"), place.release("v1"));
+    assert_eq!(offered("realdoc verify v"), place.release("v1"));
+    assert!(offered("realdoc rollb").contains("rollback"));
     place.ok(&["man"]).has(".TH realdoc 1").has("EXIT STATUS").has("Exit codes");
     place.ok(&["man", "--directory", "man"]);
     let page = fs::read_to_string(place.at("man/realdoc.1")).unwrap();
     assert!(page.contains("EXIT STATUS") && page.contains("FILES") && !page.contains(".SH EXTRA"), "{page}");
     assert!(names(&place.at("man")).contains(&"realdoc-mark-bad.1".to_owned()));
-    assert!(!place.ok(&["--help"]).out.contains("__supervised"));
+    for hidden in ["__supervised", "__names"] {
+        assert!(!place.ok(&["--help"]).out.contains(hidden));
+    }
 }
