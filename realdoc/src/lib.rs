@@ -15,7 +15,8 @@
 //! - A link leads to a whole release: it is replaced by `rename(2)`, and what a link leads to is never removed.
 //! - Of an activation, either all links lead to the release, or the next command puts all of them right: what it is
 //!   about to do is on disk before the first link is flipped.
-//! - The lock is the kernel's, and ends with its holder.
+//! - A lock is the kernel's, and ends with its holder. None that a flip needs is held while something runs that may take
+//!   long.
 
 #![forbid(unsafe_code)]
 
