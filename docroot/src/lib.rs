@@ -49,6 +49,7 @@ mod settings;
 mod sys;
 mod system;
 mod walk;
+pub mod wildcard;
 
 pub use cache::{COMPUTED_MAX, Cache};
 pub use failure::Failure;
