@@ -15,6 +15,8 @@ use docroot::{
 
 use crate::guard::guard;
 use crate::httpd::{Command, Commands, Level, Pool, Server, Text, log};
+use crate::rewrite;
+use crate::sections::ListPool;
 
 /// What a server or virtual host has of this module. There may be thousands, so it is small.
 #[derive(Default)]
@@ -22,8 +24,18 @@ pub struct ServerConfig<'s> {
     /// What directives set, while the configuration is being read. Gone when requests come.
     settings: Option<Box<Settings>>,
     site: Option<Site<'s>>,
-    /// What this process knows of docroots; the same for all servers.
-    cache: Option<Arc<Cache>>,
+    /// The same for all servers.
+    shared: Option<Arc<Shared<'s>>>,
+}
+
+/// What all servers share.
+pub struct Shared<'s> {
+    /// What this process knows of docroots.
+    pub cache: Cache,
+    /// The sections that have rules of mod_rewrite.
+    pub rules: rewrite::Rules<'s>,
+    /// Where lists of sections live.
+    pub lists: ListPool,
 }
 
 impl<'s> ServerConfig<'s> {
@@ -38,16 +50,16 @@ impl<'s> ServerConfig<'s> {
         self.site.as_ref()
     }
 
-    /// What this process knows of docroots.
-    pub fn cache(&self) -> Option<&Cache> {
-        self.cache.as_deref()
+    /// What all servers share, once the configuration is complete.
+    pub fn shared(&self) -> Option<&Shared<'s>> {
+        self.shared.as_deref()
     }
 
     /// A look at a docroot that only a request knows; nothing where docroots are not resolved, and of what is no absolute
     /// path.
     pub fn compute(&self, docroot: &CStr, now: Moment) -> Option<(Arc<Docroot>, Look)> {
-        let (cache, site) = self.cache().zip(self.site())?;
-        cache.computed(docroot, site.rules, &Os, now, site.every()).ok()
+        let (shared, site) = self.shared().zip(self.site())?;
+        shared.cache.computed(docroot, site.rules, &Os, now, site.every()).ok()
     }
 }
 
@@ -114,7 +126,7 @@ pub static COMMANDS: Commands<5> = Commands::new([
     Commands::raw(
         c"RealdocReleases",
         realdoc_releases,
-        c"where releases live: absolute paths, with the wildcards of <Directory>. Links may lead nowhere else, and <Directory> sections written for the links follow them. Valid in server config and virtual host",
+        c"where releases live: absolute paths, with the wildcards of <Directory>. Links may lead nowhere else. Valid in server config and virtual host",
     ),
     Commands::END,
 ]);
@@ -276,16 +288,16 @@ impl RulesOf {
 ///
 /// A virtual host without any directive of ours shares the main server's `ServerConfig`, but not its docroot, so each
 /// gets one of its own.
-pub fn settle<'s>(pool: Pool<'s>, main: Server<'s>) {
+pub fn settle<'s>(pool: Pool<'s>, main: Server<'s>, written: rewrite::Rules<'s>) {
     let mut cache = Cache::default();
     let mut rules = RulesOf::default();
     let entries: Vec<_> = main.with_virtual_hosts().map(|server| entry(server, &mut rules, &mut cache)).collect();
     cache.settle();
-    let cache = Arc::new(cache);
+    let shared = Arc::new(Shared { cache, rules: written, lists: ListPool::default() });
     let configs = entries.into_iter().map(|entry| ServerConfig {
         settings: None,
         site: entry.map(|Entry { docroot, configured, window, rules }| Site { docroot, configured, window, rules }),
-        cache: Some(Arc::clone(&cache)),
+        shared: Some(Arc::clone(&shared)),
     });
     for (server, config) in main.with_virtual_hosts().zip(pool.own_all(configs.collect())) {
         server.set_config(config);

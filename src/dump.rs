@@ -5,25 +5,23 @@
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 
-use docroot::{Docroot, Mode, Moment, Os, Rules, passages, printable};
+use docroot::{Answer, Docroot, Mode, Moment, Os, Rules, passages, printable};
 use std::time::Duration;
 
 use crate::httpd::Server;
-use crate::links::Walks;
 use crate::sections::following;
 
 /// The docroots of all servers, as text.
 pub fn table(main: Server<'_>) -> String {
     let mut text = String::from("mod_realdoc docroots:\n");
-    let mut walks = Walks::new(main);
     for server in main.with_virtual_hosts() {
         // Nothing can go wrong when one writes to a string.
-        let _ = describe(&mut text, server, &mut walks);
+        let _ = describe(&mut text, server);
     }
     text
 }
 
-fn describe(text: &mut String, server: Server<'_>, walks: &mut Walks<'_>) -> std::fmt::Result {
+fn describe(text: &mut String, server: Server<'_>) -> std::fmt::Result {
     writeln!(text, "{}", server.description())?;
     let Some(path) = server.configured_document_root() else {
         return writeln!(text, "    docroot: none");
@@ -44,26 +42,19 @@ fn describe(text: &mut String, server: Server<'_>, walks: &mut Walks<'_>) -> std
         let target = passage.target.as_deref().map_or("(nowhere)".to_owned(), printable);
         writeln!(text, "    link: {} -> {target}", printable(&passage.link))?;
     }
-    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
-    if let Ok(docroot) = Docroot::new(path, rules) {
-        let look = docroot.look(&Os, Moment::from_nanoseconds(0), Duration::ZERO);
-        match look.answer {
-            docroot::Answer::Resolved(resolution) => {
-                writeln!(text, "    resolved: {}", printable(resolution.docroot().to_bytes()))
-            }
-            docroot::Answer::AsConfigured => writeln!(text, "    resolved: no, left as configured"),
-            docroot::Answer::Refused(failure) => {
-                writeln!(text, "    refused: {}", printable(failure.to_string().as_bytes()))
-            }
-        }?;
-    }
-    let Some((rules, passages)) = walks.server(server, |rules| rules.releases.is_some(), || true) else {
+    let directory = std::path::Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
+    let Ok(docroot) = Docroot::new(directory, rules) else {
         return Ok(());
     };
-    for (section, led) in following(server, rules, &passages) {
-        for path in led {
-            writeln!(text, "    follows: <Directory {}> at {}", printable(&section), printable(&path))?;
+    match docroot.look(&Os, Moment::from_nanoseconds(0), Duration::ZERO).answer {
+        Answer::Resolved(resolution) => {
+            writeln!(text, "    resolved: {}", printable(resolution.docroot().to_bytes()))?;
+            for (section, at) in following(server, &resolution.mapping(path)) {
+                writeln!(text, "    follows: <Directory {section}> at {at}")?;
+            }
         }
+        Answer::AsConfigured => writeln!(text, "    resolved: no, left as configured")?,
+        Answer::Refused(failure) => writeln!(text, "    refused: {}", printable(failure.to_string().as_bytes()))?,
     }
     Ok(())
 }

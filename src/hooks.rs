@@ -10,8 +10,11 @@ use apache_sys as sys;
 
 use crate::guard::guard;
 use crate::httpd::{Pool, Request, Server, is_defined, is_rehearsal};
+use crate::map::{self, Mapped};
+use crate::pin::{self, Refused};
+use crate::rewrite::Rules;
 use crate::warnings::Warnings;
-use crate::{directives, dump, links, pin, status, warnings};
+use crate::{directives, dump, links, status, warnings};
 
 /// A subrequest or an internal redirect begins: it gets the pin of the request that it came from.
 ///
@@ -50,21 +53,28 @@ pub unsafe extern "C" fn map_to_storage(r: *mut sys::request_rec) -> c_int {
         let request = unsafe { Request::new(r) };
         #[cfg(feature = "fault-injection")]
         crate::fault::strike(request, "map_to_storage");
-        match pin::map(request) {
-            Ok(()) => sys::DECLINED,
-            Err(pin::Refused::OutsideReleases) => sys::HTTP_SERVICE_UNAVAILABLE,
-            Err(pin::Refused::NotFound) => sys::HTTP_NOT_FOUND,
-            Err(pin::Refused::Forbidden) => sys::HTTP_FORBIDDEN,
+        match map::map(request) {
+            Mapped::ByHttpd => sys::DECLINED,
+            Mapped::Walked(status) => status,
+            Mapped::Refused(refused) => status(refused),
         }
     })
 }
 
-/// The configuration is read and merged: sections follow the links, and the operator is warned of what cannot.
+fn status(refused: Refused) -> c_int {
+    match refused {
+        Refused::OutsideReleases => sys::HTTP_SERVICE_UNAVAILABLE,
+        Refused::NotFound => sys::HTTP_NOT_FOUND,
+        Refused::Forbidden => sys::HTTP_FORBIDDEN,
+    }
+}
+
+/// The configuration is read and merged: the operator is warned of what cannot follow the links.
 ///
 /// # Safety
-/// httpd's `check_config` hook: `pconf` lives as long as the configuration, and `s` is the list of its servers.
+/// httpd's `check_config` hook: `s` is the list of servers.
 pub unsafe extern "C" fn check_config(
-    pconf: *mut sys::apr_pool_t,
+    _pconf: *mut sys::apr_pool_t,
     _plog: *mut sys::apr_pool_t,
     _ptemp: *mut sys::apr_pool_t,
     s: *mut sys::server_rec,
@@ -72,10 +82,10 @@ pub unsafe extern "C" fn check_config(
     guard(sys::HTTP_INTERNAL_SERVER_ERROR, || {
         if !is_rehearsal() {
             let mut warnings = Warnings::default();
-            // SAFETY: httpd guarantees both for as long as the configuration lives, and that this is its only thread.
+            // SAFETY: httpd guarantees the servers for as long as the configuration lives, and that this is its only thread.
             unsafe {
                 let main = Server::new(s);
-                links::check(Pool::new(pconf), main, &mut warnings);
+                links::check(main, &mut warnings);
                 warnings.tell_or_keep(main);
             }
         }
@@ -124,7 +134,9 @@ pub unsafe extern "C" fn post_config(
         if !is_rehearsal() {
             // SAFETY: httpd guarantees both for as long as the configuration lives, and that this is its only thread.
             let (pool, server) = unsafe { (Pool::new(pconf), Server::new(s)) };
-            directives::settle(pool, server);
+            // SAFETY: the configuration is complete, and this is httpd's only thread.
+            let rules = unsafe { Rules::read() };
+            directives::settle(pool, server, rules);
             warnings::tell_kept(server);
         }
         sys::OK

@@ -14,18 +14,22 @@ use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use apache_sys as sys;
-use docroot::{Cache, Settings};
+use docroot::Settings;
 
-use crate::directives::{ServerConfig, Site};
+use crate::directives::{ServerConfig, Shared, Site};
 use crate::realdoc_module;
 
 mod configuration;
 mod pool;
 mod request;
+mod sections;
 
 pub use configuration::{ByHost, Definition};
-pub use pool::{Pool, Text};
+pub use pool::{OwnPool, Pool, Text};
 pub use request::Request;
+pub use sections::{
+    Applied, CopyParts, FORBIDDEN, ForeignModule, Override, Regex, Section, SectionList, Status, is_error,
+};
 
 /// The module record, which httpd writes to when it loads the module.
 #[repr(transparent)]
@@ -79,6 +83,11 @@ unsafe fn set_own_config(vector: *mut sys::ap_conf_vector_t, value: *mut c_void)
 
 /// httpd core, as the predecessor or the successor of a hook.
 pub static CORE: Names<2> = Names([c"core.c".as_ptr(), ptr::null()]);
+
+/// Modules that may choose another server for a request, or another docroot for its server, as soon as its header is
+/// complete.
+pub static SERVER_CHOOSERS: Names<4> =
+    Names([c"mod_rpaf-2.0.c".as_ptr(), c"mod_rpaf.c".as_ptr(), c"mod_perl.c".as_ptr(), ptr::null()]);
 
 /// A list of module names, as the functions that register hooks take it.
 pub struct Names<const N: usize>([*const c_char; N]);
@@ -185,16 +194,8 @@ impl Command<'_> {
     /// # Safety
     /// `line` is a C string.
     pub unsafe fn words(&self, line: *const c_char) -> Vec<Vec<u8>> {
-        let mut words = Vec::new();
-        let mut rest = line;
-        // SAFETY: the caller's promise; `ap_getword_conf` moves `rest` on in the same string, at most to its end, and
-        // returns a C string in the pool.
-        unsafe {
-            while !CStr::from_ptr(rest).to_bytes().trim_ascii().is_empty() {
-                words.push(CStr::from_ptr(sys::ap_getword_conf(self.pool().raw, &mut rest)).to_bytes().to_vec());
-            }
-        }
-        words
+        // SAFETY: the caller's promise.
+        words(self.pool(), unsafe { CStr::from_ptr(line) })
     }
 
     /// Whether the directive is in a section for a part of a server, or in `.htaccess`.
@@ -215,6 +216,20 @@ impl Command<'_> {
     }
 }
 
+/// The words of a line, as httpd splits and unquotes them.
+pub fn words(pool: Pool<'_>, line: &CStr) -> Vec<Vec<u8>> {
+    let mut words = Vec::new();
+    let mut rest = line.as_ptr();
+    // SAFETY: `ap_getword_conf` moves `rest` on in the same string, at most to its end, and returns a C string in the
+    // pool.
+    unsafe {
+        while !CStr::from_ptr(rest).to_bytes().trim_ascii().is_empty() {
+            words.push(CStr::from_ptr(sys::ap_getword_conf(pool.raw, &mut rest)).to_bytes().to_vec());
+        }
+    }
+    words
+}
+
 /// A server or virtual host.
 #[derive(Clone, Copy)]
 pub struct Server<'s> {
@@ -232,6 +247,19 @@ impl<'s> Server<'s> {
     /// It must live for `'s`.
     pub unsafe fn new(raw: *mut sys::server_rec) -> Self {
         Self { raw, life: PhantomData }
+    }
+
+    /// The same server, for whoever knows better how long it lives.
+    ///
+    /// # Safety
+    /// It must not be used any longer than the server lives.
+    pub unsafe fn detached<'t>(self) -> Server<'t> {
+        Server { raw: self.raw, life: PhantomData }
+    }
+
+    /// Where it is. For comparing addresses only.
+    pub fn address(self) -> *const () {
+        self.raw.cast_const().cast()
     }
 
     /// This server and those behind it in httpd's list: of the main server, all.
@@ -279,9 +307,9 @@ impl<'s> Server<'s> {
         }
     }
 
-    /// What this process knows of docroots.
-    pub fn cache(self) -> Option<&'s Cache> {
-        self.config().and_then(ServerConfig::cache)
+    /// What all servers share.
+    pub fn shared(self) -> Option<&'s Shared<'s>> {
+        self.config().and_then(ServerConfig::shared)
     }
 
     /// What the operator calls this server, and where the configuration defines it.

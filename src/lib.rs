@@ -12,6 +12,7 @@
 //! 2. httpd and its modules map the URL below that docroot: `r->filename`, `DOCUMENT_ROOT`, `.htaccess`, PHP.
 //!    What is mapped elsewhere below the link (`Alias`), or below a docroot that only this request has
 //!    (`VirtualDocumentRoot`), `map_to_storage` leads to the pinned release before httpd walks the directories.
+//!    The directories are walked by a list of sections in which those of the configured path stand at the real one.
 //! 3. Every subrequest and internal redirect starts out with an empty configuration of its own; `create_request` gives
 //!    it the pin of the request that it came from.
 //! 4. The pin lasts until the pool of the main request is destroyed, after the last byte of the response.
@@ -23,15 +24,19 @@
 //! | `hooks` | the functions that httpd calls at run time: guard, wrap, call, map |
 //! | `directives` | the functions that httpd calls while it reads its configuration, and what they set |
 //! | `pin` | what requests hold on to |
+//! | `map` | which file a request gets |
+//! | `sections`, `rewrite` | `<Directory>` sections that follow the links, and the rules of mod_rewrite in them |
+//! | `refuse` | what a request still gets whose docroot is refused |
 //! | `news` | what the log says of docroots |
 //! | `links` | which docroots are walked while the configuration is checked |
-//! | `sections` | `<Directory>` sections that follow the links |
 //! | `proxies` | what goes around the links, and is warned of |
+//! | `arguments` | what other modules open by a name below the links, and is warned of |
 //! | `warnings` | when the operator is told what cannot be |
 //! | `dump`, `status` | what the operator can ask for |
 //! | `httpd` | safe wrappers of httpd's structures |
 //! | `guard` | the wall that stops a panic |
 
+mod arguments;
 mod directives;
 mod dump;
 #[cfg(feature = "fault-injection")]
@@ -40,9 +45,12 @@ mod guard;
 mod hooks;
 mod httpd;
 mod links;
+mod map;
 mod news;
 mod pin;
 mod proxies;
+mod refuse;
+mod rewrite;
 mod sections;
 mod status;
 mod warnings;
@@ -72,11 +80,12 @@ unsafe extern "C" fn register_hooks(_pool: *mut sys::apr_pool_t) {
             std::ptr::null(),
             sys::APR_HOOK_MIDDLE,
         );
-        // Ahead of everything that may look at the docroot: mod_setenvif and mod_headers do in this hook. As late as
-        // that is, the virtual host is settled, and the header was complete before.
+        // Ahead of everything that may look at the docroot: mod_setenvif and mod_headers do in this hook. But behind
+        // modules that are known to choose the server anew in it; of others, `map_to_storage` takes care. Else the
+        // virtual host is settled as late as that is, and the header was complete before.
         sys::ap_hook_post_read_request(
             Some(hooks::post_read_request),
-            std::ptr::null(),
+            httpd::SERVER_CHOOSERS.as_ptr(),
             std::ptr::null(),
             sys::APR_HOOK_REALLY_FIRST,
         );

@@ -1,87 +1,102 @@
 //! The links of docroots, while the configuration is checked.
 //!
 //! Owns: which docroots are walked then, and that no directory is looked at in vain: with thousands of virtual hosts
-//! this is most of what the module adds to a start. Must not: know what a link means for a section or a proxy.
+//! this is most of what the module adds to a start. Must not: know what a link means for a proxy.
 
 use std::cell::RefCell;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Duration;
 
 use docroot::{
-    Errno, Mode, Os, Passage, Rules, Status, System, Terminated, Timestamp, missing_link, passages, passages_from,
-    rest_under,
+    Answer, Docroot, Errno, Mode, Moment, Os, Passage, Releases, Rules, Status, System, Terminated, Timestamp,
+    passages, passages_from, rest_under,
 };
 
+use crate::arguments::Arguments;
 use crate::directives::RulesOf;
-use crate::httpd::{Definition, Pool, Server};
-use crate::proxies::{self, Proxies};
-use crate::sections::{self, Sections};
+use crate::httpd::{Definition, Server};
+use crate::proxies::Proxies;
 use crate::warnings::Warnings;
 
-/// Lets the sections of all servers follow their links, and warns of what cannot.
+/// Warns of what cannot follow the links.
 ///
 /// # Safety
 /// Only while the configuration is being checked, before there are threads.
-pub unsafe fn check<'s>(pool: Pool<'s>, main: Server<'s>, warnings: &mut Warnings) {
-    let mut sections = Sections::default();
+pub unsafe fn check<'s>(main: Server<'s>, warnings: &mut Warnings) {
     let mut proxies = Proxies::default();
-    let names = [&sections::DIRECTIVES[..], &proxies::DIRECTIVES[..]].concat();
+    let mut arguments = Arguments::default();
+    // Not those of the walks, which would have less use of what they know.
+    let files = Neighbours::default();
     // SAFETY: the caller's promise.
-    for definition in unsafe { Definition::all(&names) } {
-        sections.add(definition);
-        proxies.add(definition);
+    unsafe {
+        Definition::each(|definition| {
+            proxies.add(definition);
+            arguments.add(definition, |path| files.has_link(path));
+        });
     }
-    let mut walks = Walks::new(main);
+    let mut walks = Walks::default();
     for server in main.with_virtual_hosts() {
-        let concerned = |rules: &Rules| sections.concern(server, rules) || proxies.concern(server);
-        if let Some((rules, passages)) = walks.server(server, concerned, || !sections.computes_docroots(server)) {
-            sections.follow(server, rules, &passages, pool, warnings);
+        let is_concerned = |_: &Rules| proxies.concern(server) || arguments.concern(server);
+        if let Some(passages) = walks.server(server, is_concerned) {
             proxies.warn(server, &passages, warnings);
+            arguments.warn(server, &passages, warnings);
+        }
+        if let Some(warning) = walks.refused(server) {
+            warnings.add(warning);
         }
     }
 }
 
 /// Walks the docroots of one server after another.
-pub struct Walks<'s> {
-    /// The docroot of the main server, or the default that it has if none is stated. A virtual host without one of its
-    /// own has the same string.
-    main: Option<&'s CStr>,
+#[derive(Default)]
+pub struct Walks {
     rules_of: RulesOf,
     files: Neighbours,
 }
 
-impl<'s> Walks<'s> {
-    /// No walk yet.
-    pub fn new(main: Server<'s>) -> Self {
-        Self { main: main.configured_document_root(), rules_of: RulesOf::default(), files: Neighbours::default() }
-    }
-
-    /// The rules of a server, and the links on the way to its docroot. One that is missing is among them if the server
-    /// is a virtual host with a docroot of its own, and this docroot `is_used`. Nothing where docroots are left alone,
-    /// where it is no path that can be walked, and where by these rules nobody is `concerned`.
-    pub fn server(
-        &mut self,
-        server: Server<'_>,
-        concerned: impl FnOnce(&Rules) -> bool,
-        is_used: impl FnOnce() -> bool,
-    ) -> Option<(&Rules, Vec<Passage>)> {
+impl Walks {
+    /// The links on the way to the docroot of a server. Nothing where docroots are left alone, where it is no path that
+    /// can be walked, and where by its rules nobody is `concerned`.
+    pub fn server(&mut self, server: Server<'_>, concerned: impl FnOnce(&Rules) -> bool) -> Option<Vec<Passage>> {
         let rules = self.rules_of.server(server).filter(|rules| concerned(rules))?;
         let docroot = server.configured_document_root().filter(|docroot| docroot.to_bytes().first() == Some(&b'/'))?;
-        let mut passages = self.files.passages(docroot, rules);
-        let is_own = self.main.map(CStr::as_ptr) != Some(docroot.as_ptr());
-        if is_own && !leads_into_releases(&passages, rules) && is_used() {
-            passages.extend(self.files.missing_link(docroot, rules));
-        }
-        Some((rules, passages))
+        Some(self.files.passages(docroot, rules))
+    }
+
+    /// What is to be said of a server's docroot whose link leads outside of the releases at present.
+    fn refused(&mut self, server: Server<'_>) -> Option<String> {
+        let rules = self.rules_of.server(server).filter(|rules| rules.releases.is_some())?;
+        let path = server.configured_document_root()?;
+        let docroot = Docroot::new(Path::new(OsStr::from_bytes(path.to_bytes())), rules.clone()).ok()?;
+        let now = Moment::from_nanoseconds(0);
+        let look = if begins_anywhere(rules) {
+            docroot.look(&Os, now, Duration::ZERO)
+        } else {
+            docroot.look(&self.files, now, Duration::ZERO)
+        };
+        let Answer::Refused(failure) = look.answer else { return None };
+        // What is missing may come with the first deploy.
+        failure.errno().is_none().then(|| {
+            let hints: String = rules.releases.iter().flat_map(Releases::patterns).filter_map(linked_pattern).collect();
+            format!(
+                "DocumentRoot {} of {}: every request is answered with 503 as long as it leads there ({failure}){hints}",
+                path.to_string_lossy(),
+                server.description()
+            )
+        })
     }
 }
 
-/// Whether there is a link that leads into a release, or nowhere while it may lead into releases only.
-fn leads_into_releases(passages: &[Passage], rules: &Rules) -> bool {
-    rules.releases.as_ref().is_none_or(|releases| {
-        passages
-            .iter()
-            .any(|passage| passage.target.as_deref().is_none_or(|target| releases.release_of(target).is_some()))
-    })
+/// What to write in place of a pattern that goes through a link, since the paths that it is compared with are real ones.
+fn linked_pattern(pattern: &CStr) -> Option<String> {
+    let pattern = Path::new(OsStr::from_bytes(pattern.to_bytes()));
+    let is_plain = |part: &Path| !docroot::wildcard::is_pattern(part.as_os_str().as_bytes());
+    let plain = pattern.ancestors().find(|ancestor| is_plain(ancestor))?;
+    let real = plain.canonicalize().ok().filter(|real| real != plain)?;
+    let real = real.join(pattern.strip_prefix(plain).ok()?);
+    Some(format!("; RealdocReleases {} goes through a link, write {}", pattern.display(), real.display()))
 }
 
 /// The operating system, which is not asked again about directories that are those of a virtual host before: the ones
@@ -102,8 +117,18 @@ impl Neighbours {
         passages_from(self, &path[..self.real_above(path)], docroot, rules)
     }
 
-    fn missing_link(&self, docroot: &CStr, rules: &Rules) -> Option<Passage> {
-        if begins_anywhere(rules) { missing_link(&Os, docroot, rules) } else { missing_link(self, docroot, rules) }
+    /// Whether there is a link on the way along a path, its end included. One that does not exist has none from there on.
+    fn has_link(&self, path: &[u8]) -> bool {
+        let real = self.real_above(path);
+        let ends = (1..path.len()).filter(|&at| path[at] == b'/').chain([path.len()]);
+        for end in ends.filter(|&end| end > real) {
+            match CString::new(&path[..end]).map(|part| self.read_link(&part)) {
+                Ok(Ok(_)) => return true,
+                Ok(Err(errno)) if Err(errno) == NO_LINK => {}
+                _ => return false,
+            }
+        }
+        false
     }
 
     /// How much of a path is known to have no link in it.

@@ -17,7 +17,7 @@ use crate::httpd::{ByHost, Definition, Server};
 use crate::warnings::Warnings;
 
 /// What can send a request to a FastCGI server at a path of its own.
-pub const DIRECTIVES: [&str; 3] = ["ProxyPass", "ProxyPassMatch", "RewriteRule"];
+const DIRECTIVES: [&str; 3] = ["ProxyPass", "ProxyPassMatch", "RewriteRule"];
 
 const SCHEME: &[u8] = b"fcgi://";
 

@@ -19,7 +19,7 @@ pub fn write(request: Request<'_>, short: bool) {
 }
 
 fn people(text: &mut String, server: Server<'_>) -> std::fmt::Result {
-    let Some(cache) = server.cache() else {
+    let Some(cache) = server.shared().map(|shared| &shared.cache) else {
         return Ok(());
     };
     write!(
@@ -48,7 +48,7 @@ fn people(text: &mut String, server: Server<'_>) -> std::fmt::Result {
 }
 
 fn machines(text: &mut String, server: Server<'_>) -> std::fmt::Result {
-    let Some(cache) = server.cache() else {
+    let Some(cache) = server.shared().map(|shared| &shared.cache) else {
         return Ok(());
     };
     writeln!(text, "RealdocPid: {}", std::process::id())?;

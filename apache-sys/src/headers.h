@@ -7,6 +7,7 @@
 #define REALDOC_HEADERS_H
 
 #include "httpd.h"
+#include "ap_expr.h"
 #include "http_config.h"
 #include "http_core.h"
 #include "http_log.h"
@@ -14,7 +15,6 @@
 #include "http_request.h"
 #include "mod_status.h"
 #include "util_cfgtree.h"
-#include "apr_fnmatch.h"
 #include "apr_optional_hooks.h"
 #include "apr_pools.h"
 #include "apr_tables.h"

@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use std::fmt;
 
 use crate::path::{folded, led, rest_under};
-use crate::resolve::{Link, Resolution, Rules};
+use crate::resolve::{Led, Link, Resolution, Rules};
 use crate::system::Errno;
 
 /// Why a docroot could not be resolved.
@@ -15,52 +15,65 @@ use crate::system::Errno;
 pub struct Failure {
     at: Vec<u8>,
     cause: Cause,
-    /// The links that it is the fault of.
-    links: Vec<Vec<u8>>,
-    /// Links that lead above the releases, which is a fault unless another docroot goes through them into a release.
-    above: Vec<Vec<u8>>,
+    /// The links that lead nowhere, or where they may not.
+    astray: Vec<Vec<u8>>,
+    /// Links that lead where they may, but were to lead into a release with this docroot below it. Another docroot may
+    /// have proven that they do.
+    unproven: Vec<Vec<u8>>,
+    /// Links on the way to those, which lead where they may, and where that is.
+    passed: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
     System(Errno),
     OutsideReleases,
+    /// A link behind the first one leads out of the releases, in a mode that follows only the first.
+    AnotherLink,
 }
 
 impl Failure {
     pub(crate) fn new(at: &[u8], errno: Errno) -> Self {
-        let at = if at.is_empty() { b"/".to_vec() } else { at.to_vec() };
-        Self { at, cause: Cause::System(errno), links: Vec::new(), above: Vec::new() }
+        Self::of(at, Cause::System(errno))
     }
 
-    /// The failure of a docroot whose walk had met `links`, each with its target if it had got there. What lies under
-    /// a link that leads where it may is not concerned.
-    pub(crate) fn behind<'l>(
-        self,
+    /// The failure of a docroot whose first link leads to another one, in a mode that follows only one.
+    pub(crate) fn another_link(at: &[u8]) -> Self {
+        Self::of(at, Cause::AnotherLink)
+    }
+
+    fn of(at: &[u8], cause: Cause) -> Self {
+        let at = if at.is_empty() { b"/".to_vec() } else { at.to_vec() };
+        Self { at, cause, astray: Vec::new(), unproven: Vec::new(), passed: Vec::new() }
+    }
+
+    /// The failure of a docroot whose walk had met `links`, each with its target if it had got there. It was for the link
+    /// `entering`, the last that the docroot itself goes through, to lead into a release.
+    pub(crate) fn judged<'l>(
+        mut self,
         links: impl IntoIterator<Item = (&'l [u8], Option<&'l [u8]>)>,
+        entering: Option<usize>,
         rules: &Rules,
     ) -> Self {
-        let strays = |target: Option<&[u8]>| match (target, &rules.releases) {
-            (Some(target), Some(releases)) => !releases.admits(target),
-            _ => true,
-        };
-        let links = links.into_iter().filter(|(_, target)| strays(*target)).map(|(link, _)| link.to_vec()).collect();
-        Self { links, ..self }
+        for (index, (link, target)) in links.into_iter().enumerate() {
+            let admitted = target.zip(rules.releases.as_ref()).filter(|(target, releases)| releases.admits(target));
+            match admitted {
+                None => self.astray.push(link.to_vec()),
+                Some(_) if entering.is_some_and(|entering| index >= entering) => self.unproven.push(link.to_vec()),
+                Some((target, _)) => self.passed.push((link.to_vec(), target.to_vec())),
+            }
+        }
+        self
     }
 
     /// The failure of `docroot`, which led to `resolution`.
     pub(crate) fn outside_releases(docroot: &CStr, resolution: &Resolution, rules: &Rules) -> Self {
-        let at = resolution.docroot().to_bytes().to_vec();
         let links = resolution.links();
         // A link may lead to a directory above the releases if a later one leads into one of them. If none does, that
         // was for the last one to do.
-        let blamed = match resolution.release() {
-            Some(_) => &[],
-            None => &links[last_on_the_way(docroot, &links)..],
-        };
-        let above = blamed.iter().map(|link| link.path().to_bytes().to_vec()).collect();
-        Self { at, cause: Cause::OutsideReleases, links: Vec::new(), above }
-            .behind(links.iter().map(|link| (link.path().to_bytes(), Some(link.target().to_bytes()))), rules)
+        let entering = resolution.release().is_none().then(|| last_on_the_way(docroot, &links));
+        let links = links.iter().map(|link| (link.path().to_bytes(), Some(link.target().to_bytes())));
+        Self::of(resolution.docroot().to_bytes(), Cause::OutsideReleases).judged(links, entering, rules)
     }
 
     /// Whether `path` lies under the configured `docroot`, under what is missing on the way there, or under a link that
@@ -69,23 +82,24 @@ impl Failure {
     /// written in any way.
     pub fn covers(&self, path: &[u8], docroot: &CStr, is_proven: impl Fn(&[u8]) -> bool) -> bool {
         let missing = self.errno().map(|_| &self.at[..]);
-        let links = self.links.iter().map(Vec::as_slice);
-        let above = self.above.iter().map(Vec::as_slice).filter(|link| !is_proven(link));
+        let astray = self.astray.iter().map(Vec::as_slice);
+        let unproven = self.unproven.iter().map(Vec::as_slice).filter(|link| !is_proven(link));
         let folded = folded(docroot.to_bytes());
-        let mut directories = links.chain(above).chain(missing).chain([docroot.to_bytes(), &folded]);
+        let mut directories = astray.chain(unproven).chain(missing).chain([docroot.to_bytes(), &folded]);
         directories.any(|directory| rest_under(path, directory).is_some())
     }
 
-    /// How far the walk had come.
-    pub(crate) fn at(&self) -> &[u8] {
-        &self.at
+    /// Leads an absolute path through the links that lead where they may, although what is behind them is missing;
+    /// nothing if it lies under none of them.
+    pub fn lead(&self, path: &[u8]) -> Option<Led> {
+        Led::through(path, self.passed.iter().map(|(link, target)| (&link[..], &target[..])))
     }
 
     /// What the operating system said; nothing if it was not the one to refuse.
     pub fn errno(&self) -> Option<Errno> {
         match self.cause {
             Cause::System(errno) => Some(errno),
-            Cause::OutsideReleases => None,
+            Cause::OutsideReleases | Cause::AnotherLink => None,
         }
     }
 }
@@ -109,6 +123,9 @@ impl fmt::Display for Failure {
         match self.cause {
             Cause::System(errno) => write!(f, "{at}: {errno}"),
             Cause::OutsideReleases => write!(f, "{at}: is outside RealdocReleases"),
+            Cause::AnotherLink => {
+                write!(f, "{at}: is outside RealdocReleases, by a link behind the first")
+            }
         }
     }
 }

@@ -76,6 +76,18 @@ impl Kept {
         self.blocks[block].get()?[place].get()
     }
 
+    /// Whether a resolution is one of the docroot whose last one was `newest`, by its address.
+    pub(crate) fn has(&self, newest: Option<Id>, resolution: &Resolution) -> bool {
+        let mut next = newest;
+        while let Some(entry) = next.and_then(|id| self.entry(id.get())) {
+            if std::ptr::eq(&*entry.resolution, resolution) {
+                return true;
+            }
+            next = entry.before;
+        }
+        false
+    }
+
     /// Keeps a resolution of the docroot whose last one was `newest`, if there is room. Returns the one that is equal to
     /// it if that is kept already.
     pub(crate) fn keep(&self, resolution: Resolution, newest: &mut Option<Id>) -> (Arc<Resolution>, Option<Id>) {

@@ -269,6 +269,12 @@ impl Docroot {
         self.kept.get(self.serving.load(Acquire)).filter(|resolution| resolution.has_texts(system))
     }
 
+    /// Whether a resolution that is kept is one of this docroot.
+    pub fn has_kept(&self, resolution: &Resolution) -> bool {
+        let newest = self.known.read().good.as_ref().and_then(|good| good.newest);
+        self.kept.has(newest, resolution)
+    }
+
     /// What a look had found, for as long as there is the docroot.
     #[inline]
     pub fn kept(&self, id: Id) -> Option<&Resolution> {

@@ -35,6 +35,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arguments;
 mod cache;
 mod failure;
 mod flip;
@@ -45,21 +46,23 @@ mod printable;
 mod readlink;
 mod releases;
 mod resolve;
+pub mod sections;
 mod settings;
 mod sys;
 mod system;
 mod walk;
 pub mod wildcard;
 
+pub use arguments::paths_in;
 pub use cache::{COMPUTED_MAX, Cache};
 pub use failure::Failure;
 pub use flip::flip;
 pub use kept::Id;
 pub use known::{Answer, Docroot, Look, News, NotAbsolute, Record};
-pub use path::rest_under;
+pub use path::{folded, rest_under};
 pub use printable::printable;
-pub use releases::{Passage, Releases, follow, is_led_away, overlaps};
-pub use resolve::{Link, Mode, Resolution, Rules, Trail, missing_link, passages, passages_from};
+pub use releases::{Passage, Releases};
+pub use resolve::{Led, Link, Mode, Resolution, Rules, passages, passages_from};
 pub use settings::{Invalid, Settings, parse_every, parse_readlink, parse_releases, parse_switch};
 pub use sys::Os;
 pub use system::{Errno, FileId, Moment, Status, System, Terminated, Timestamp};

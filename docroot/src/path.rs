@@ -28,6 +28,15 @@ pub fn split_first(path: &[u8]) -> Option<(&[u8], &[u8])> {
     Some(path.split_at(end))
 }
 
+/// The first `depth` components of an absolute path, if it has as many.
+pub fn leading(path: &[u8], depth: usize) -> Option<&[u8]> {
+    let mut rest = path;
+    for _ in 0..depth {
+        rest = split_first(rest)?.1;
+    }
+    Some(&path[..path.len() - rest.len()])
+}
+
 /// The components of a path, one by one.
 pub fn components(mut path: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {

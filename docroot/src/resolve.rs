@@ -4,13 +4,20 @@
 //! still holds. Must not: walk itself (`walk.rs`, `readlink.rs`), or remember anything from one walk to the next; that
 //! is `known.rs`.
 
+use std::any::Any;
 use std::ffi::{CStr, CString};
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use once_cell::race::OnceBox;
 
 use crate::failure::Failure;
-use crate::path::{last, led, push, rest_under, split_first};
+use crate::path::{folded, last, led, rest_under};
 use crate::readlink::{FirstLink, Found, append_all, first_link};
 use crate::releases::{Passage, Releases};
+use crate::sections::Mapping;
 use crate::system::{Errno, FileId, System, Terminated};
 use crate::walk::{Met, Walk, with_terminated};
 
@@ -59,74 +66,84 @@ impl<'r> Link<'r> {
 /// What a docroot led to at one moment. Two are equal if they lead the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
-    /// The bytes of a [`Trail`], and behind them the texts of its links; each string with its NUL. In one piece,
-    /// because there may be thousands of docroots.
+    /// Strings that each end in NUL, in one piece, because there may be thousands of docroots: the resolved docroot, the
+    /// name of the release if there is one, each link with its target, and the texts of the links. A target that is the
+    /// resolved docroot, as that of most links, is left empty.
     strings: Box<[u8]>,
     shape: Shape,
+    attachment: Attachment,
 }
 
 /// Behind the end of any strings.
 const NOWHERE: u32 = u32::MAX;
 
-/// Where the parts of a [`Trail`] are. So written that a request finds them with few instructions.
+/// Where the parts of a [`Resolution`] are. So written that a request finds them with few instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shape {
     /// Where the name of the release begins; [`NOWHERE`] if there is none.
     release: u32,
     /// Where the links begin.
     links: u16,
-    /// Where it ends; zero if there are no links.
-    end: u32,
+    /// Where their texts begin; zero if there are no links.
+    texts: u32,
     witness: Witness,
 }
 
-/// Where a docroot and the links on its way led, in plain bytes: whoever copies the bytes owns all of it. There is one
-/// only if there is a link.
-///
-/// The bytes are strings that each end in NUL: the resolved docroot, the name of the release if there is one, and each
-/// link with its target. A target that is the resolved docroot, as that of most links, is left empty.
-#[derive(Clone, Copy, Debug)]
-pub struct Trail<'b> {
-    bytes: &'b [u8],
-    shape: Shape,
+/// What the embedding program has derived from a resolution, and wants to be dropped with it.
+#[derive(Default)]
+struct Attachment(OnceBox<Box<dyn Any + Send + Sync>>, Note);
+
+/// Two numbers that are written once.
+#[derive(Default)]
+struct Note(AtomicUsize, AtomicUsize);
+
+impl Clone for Attachment {
+    /// A copy has nothing attached yet.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
-impl<'b> Trail<'b> {
-    /// The bytes, and maybe others behind them. They begin with the resolved docroot, and the last of them is a NUL.
-    #[inline]
-    pub fn bytes(self) -> &'b [u8] {
-        self.bytes
+impl PartialEq for Attachment {
+    /// It says nothing about where a docroot leads.
+    fn eq(&self, _: &Self) -> bool {
+        true
     }
+}
 
-    /// The bytes from the name of the release on, if there is one.
-    #[inline]
-    pub fn from_release(self) -> Option<&'b [u8]> {
-        // One comparison tells whether there is one, and that there are bytes of it.
-        let begin = self.shape.release as usize;
-        if begin < self.bytes.len() { self.bytes.get(begin..) } else { None }
+impl Eq for Attachment {}
+
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.get().is_some() { "attached" } else { "nothing attached" })
     }
+}
 
-    /// Whether it goes through this link.
-    pub fn passes(self, link: &[u8]) -> bool {
-        self.links().any(|(passed, _)| passed.to_bytes() == link)
-    }
+/// A path that was led through links.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Led {
+    /// Where it leads.
+    pub path: Vec<u8>,
+    /// How many bytes at its end are those of the path that was led.
+    pub tail: usize,
+}
 
-    /// Where the links lead an absolute path; nothing if it lies under none of them.
-    pub fn reroot(self, path: &[u8]) -> Option<Vec<u8>> {
-        // The walk met the links in this order, so each can only lie behind those before it.
-        self.links().fold(None, |so_far: Option<Vec<u8>>, (link, target)| {
-            led(so_far.as_deref().unwrap_or(path), link.to_bytes(), target.to_bytes()).or(so_far)
+impl Led {
+    /// Leads an absolute path through links, each with its target, in the order in which a walk met them; nothing if
+    /// the path lies under none of them.
+    pub fn through<'l>(path: &[u8], links: impl IntoIterator<Item = (&'l [u8], &'l [u8])>) -> Option<Self> {
+        // Each link can only lie behind those before it.
+        links.into_iter().fold(None, |so_far: Option<Self>, (link, target)| {
+            let (current, tail) = so_far.as_ref().map_or((path, path.len()), |led| (&led.path[..], led.tail));
+            let Some(rest) = rest_under(current, link) else { return so_far };
+            let tail = tail.min(rest.len());
+            Some(Self { path: led(current, link, target)?, tail })
         })
     }
 
-    /// Each link with its target.
-    fn links(self) -> impl Iterator<Item = (&'b CStr, &'b CStr)> {
-        let docroot = strings(Some(self.bytes)).next().unwrap_or_default();
-        let mut strings = strings(self.bytes.get(self.shape.links.into()..self.shape.end as usize));
-        std::iter::from_fn(move || {
-            let (link, target) = (strings.next()?, strings.next()?);
-            Some((link, if target.is_empty() { docroot } else { target }))
-        })
+    /// The configured path and the real path that it goes on from, where `path` is what was led.
+    pub fn mapping(&self, path: &[u8]) -> Mapping {
+        Mapping::new(path, &self.path, self.tail)
     }
 }
 
@@ -165,7 +182,7 @@ impl Resolution {
             // Paths that lead to something are much shorter than what is counted here.
             u16::try_from(strings.len()).map_err(|_| Failure::new(docroot, Errno(libc::ENAMETOOLONG)))
         };
-        let mut shape = Shape { release: NOWHERE, links: append(&terminated(docroot)?)?, end: 0, witness };
+        let mut shape = Shape { release: NOWHERE, links: append(&terminated(docroot)?)?, texts: 0, witness };
         if let Some(release) = release {
             shape.release = shape.links.into();
             shape.links = append(&c_string(release)?)?;
@@ -177,17 +194,37 @@ impl Resolution {
         }
         // As many links as are followed are not as long as what is counted here.
         if !met.is_empty() {
-            shape.end = strings.len() as u32;
+            shape.texts = strings.len() as u32;
         }
         for met in met {
             strings.extend_from_slice(c_string(&met.text)?.as_bytes_with_nul());
         }
-        Ok(Self { strings: strings.into_boxed_slice(), shape })
+        Ok(Self { strings: strings.into_boxed_slice(), shape, attachment: Attachment::default() })
     }
 
     /// The resolved docroot: the configured one with its links followed. Without links, its own canonical form.
     pub fn docroot(&self) -> &CStr {
         strings(Some(&self.strings)).next().unwrap_or_default()
+    }
+
+    /// [`Resolution::docroot`] without its length, which a request need not count.
+    #[inline]
+    pub fn docroot_terminated(&self) -> Option<Terminated<'_>> {
+        Terminated::new(&self.strings)
+    }
+
+    /// The name of the release: of the directory that `RealdocReleases` describes, or where that is not set, the last
+    /// component of the target of the last link that is part of the docroot itself.
+    pub fn release(&self) -> Option<&CStr> {
+        self.release_terminated().map(Terminated::to_c_str)
+    }
+
+    /// [`Resolution::release`] without its length, which a request need not count.
+    #[inline]
+    pub fn release_terminated(&self) -> Option<Terminated<'_>> {
+        // One comparison tells whether there is one, and that there are bytes of it.
+        let begin = self.shape.release as usize;
+        if begin < self.strings.len() { self.strings.get(begin..).and_then(Terminated::new) } else { None }
     }
 
     /// The links that were met, in the order of the walk; in readlink mode the first alone. In realpath mode a link
@@ -197,40 +234,81 @@ impl Resolution {
     }
 
     fn each_link(&self) -> impl Iterator<Item = Link<'_>> {
-        let links =
-            self.trail().into_iter().flat_map(Trail::links).zip(strings(self.strings.get(self.shape.end as usize..)));
-        links.map(|((path, target), text)| Link { path, target, text })
+        let (links, texts) = (usize::from(self.shape.links), self.shape.texts as usize);
+        let mut strings_of_links = strings(self.strings.get(links..texts));
+        let mut texts = strings(self.strings.get(texts..).filter(|_| self.has_links()));
+        std::iter::from_fn(move || {
+            let (path, target, text) = (strings_of_links.next()?, strings_of_links.next()?, texts.next()?);
+            Some(Link { path, target: if target.is_empty() { self.docroot() } else { target }, text })
+        })
     }
 
     /// Whether a link was met; without one, what is configured is what is real.
     #[inline]
     pub fn has_links(&self) -> bool {
-        self.shape.end != 0
+        self.shape.texts != 0
     }
 
-    /// Where the docroot and its links lead; nothing if there are no links.
+    /// Whether it goes through this link.
+    pub fn passes(&self, link: &[u8]) -> bool {
+        self.each_link().any(|passed| passed.path.to_bytes() == link)
+    }
+
+    /// Leads an absolute path through the links; nothing if it lies under none of them.
+    pub fn lead(&self, path: &[u8]) -> Option<Led> {
+        Led::through(path, self.each_link().map(|link| (link.path.to_bytes(), link.target.to_bytes())))
+    }
+
+    /// Where the links lead an absolute path; nothing if it lies under none of them.
+    pub fn reroot(&self, path: &[u8]) -> Option<Vec<u8>> {
+        self.lead(path).map(|led| led.path)
+    }
+
+    /// The configured path and the real path of what lies below `docroot`, which led here.
+    pub fn mapping(&self, docroot: &CStr) -> Mapping {
+        let configured = folded(docroot.to_bytes());
+        let real = self.docroot().to_bytes();
+        match self.lead(&configured) {
+            Some(led) if led.path == real => led.mapping(&configured),
+            // Its spelling tells nothing of the way that the walk took.
+            _ => Mapping::new(&configured, real, 0),
+        }
+    }
+
+    /// The mapping that a real path may be the outcome of: of the links alone, the one that leads deepest.
+    pub fn mapping_to(&self, path: &[u8]) -> Option<Mapping> {
+        let mappings = self.each_link().filter_map(|link| {
+            let (configured, target) = (link.path.to_bytes(), link.target.to_bytes());
+            rest_under(path, target).map(|_| Mapping::new(configured, target, 0))
+        });
+        mappings.max_by_key(|mapping| mapping.real.len())
+    }
+
+    /// Two numbers that the embedding program knows it again by, where that needs nothing else; at first both are zero.
     #[inline]
-    pub fn trail(&self) -> Option<Trail<'_>> {
-        // Not cut at its end, which each request would have to find.
-        self.has_links().then_some(Trail { bytes: &self.strings, shape: self.shape })
+    pub fn note(&self) -> [usize; 2] {
+        let Note(first, second) = &self.attachment.1;
+        [first.load(Acquire), second.load(Relaxed)]
     }
 
-    /// The bytes of [`Resolution::trail`], and none behind them; empty if there are no links.
-    pub fn trail_bytes(&self) -> &[u8] {
-        self.strings.get(..self.shape.end as usize).unwrap_or_default()
+    /// Sets these numbers, of which the first must not be zero, if nobody has.
+    pub fn set_note(&self, [first, second]: [usize; 2]) {
+        let note = &self.attachment.1;
+        // Whoever wrote the second one writes the first.
+        if note.1.compare_exchange(0, second, Relaxed, Relaxed).is_ok() {
+            note.0.store(first, Release);
+        }
     }
 
-    /// [`Resolution::trail`], with a copy of its bytes in their place; nothing if that is no copy.
-    pub fn trail_in<'c>(&self, copy: &'c [u8]) -> Option<Trail<'c>> {
-        debug_assert_eq!(self.trail_bytes(), copy, "a copy has the same bytes");
-        // All that relies on the bytes relies on this alone, so that it is looked at here, and only here.
-        (copy.last() == Some(&0)).then_some(Trail { bytes: copy, shape: self.shape })
+    /// What was attached, if anything was.
+    #[inline]
+    pub fn attached(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.attachment.0.get().map(|attached| &**attached)
     }
 
-    /// The name of the release: of the directory that `RealdocReleases` describes, or where that is not set, the last
-    /// component of the target of the last link that is part of the docroot itself.
-    pub fn release(&self) -> Option<&CStr> {
-        strings(self.trail()?.from_release()).next()
+    /// What was attached, at the first call by `make`.
+    pub fn attach<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> &(dyn Any + Send + Sync) {
+        &**self.attachment.0.get_or_init(|| Box::new(Box::new(make())))
     }
 
     fn strays(&self, releases: &Releases) -> bool {
@@ -243,11 +321,6 @@ impl Resolution {
         self.has_links() && rules.releases.as_ref().is_some_and(|releases| self.strays(releases))
     }
 
-    /// Where the links lead an absolute path; nothing if it lies under none of them.
-    pub fn reroot(&self, path: &[u8]) -> Option<Vec<u8>> {
-        self.trail()?.reroot(path)
-    }
-
     /// Whether the texts of its links tell that they still lead there. As a rule one system call, and no allocation.
     #[inline]
     pub(crate) fn has_texts(&self, system: &impl System) -> bool {
@@ -255,7 +328,7 @@ impl Resolution {
             // Without counting the lengths of strings, because with no window it is done for each request.
             Witness::Text => {
                 let link = self.strings.get(self.shape.links.into()..).and_then(Terminated::new);
-                let text = self.strings.get(self.shape.end as usize..self.strings.len() - 1);
+                let text = self.strings.get(self.shape.texts as usize..self.strings.len() - 1);
                 link.zip(text).is_some_and(|(link, text)| system.has_text(link, text))
             }
             Witness::Texts => self.each_link().all(|link| system.has_text(link.path.into(), link.text.to_bytes())),
@@ -322,41 +395,15 @@ pub fn passages_from(system: &impl System, real: &[u8], docroot: &CStr, rules: &
         .collect()
 }
 
-/// Where a link is missing at present on the way to a docroot that may lead into releases only, as far as that can be
-/// told: the first name that is not there and can be neither a directory above the releases nor in one of them.
-pub fn missing_link(system: &impl System, docroot: &CStr, rules: &Rules) -> Option<Passage> {
-    let releases = rules.releases.as_ref()?;
-    let path = docroot.to_bytes();
-    let is_missing = |failure: &Failure| failure.errno() == Some(Errno(libc::ENOENT));
-    let (mut link, mut ahead) = match &rules.mode {
-        Mode::Realpath => {
-            let mut walk = Walk::new(system, path);
-            walk.run().err().filter(is_missing)?;
-            let ahead = walk.ahead()?;
-            (walk.at, ahead)
-        }
-        Mode::Readlink { from } => {
-            let start = from.as_deref().map_or(&b"/"[..], CStr::to_bytes);
-            let failure = first_link(system, path, start).err().filter(is_missing)?;
-            (failure.at().to_vec(), rest_under(path, failure.at())?)
-        }
-    };
-    while releases.admits(&link) {
-        let (name, rest) = split_first(ahead).filter(|_| releases.release_of(&link).is_none())?;
-        push(&mut link, name);
-        ahead = rest;
-    }
-    Some(Passage { link, target: None })
-}
-
 fn realpath(system: &impl System, docroot: &[u8], rules: &Rules) -> Result<(Resolution, Directory), Failure> {
     let mut walk = Walk::new(system, docroot);
     walk.run().map_err(|failure| {
         let met = walk.links.iter().enumerate();
-        failure.behind(met.map(|(index, met)| (&met.link[..], walk.got_to(index).then_some(&met.target[..]))), rules)
+        let links = met.map(|(index, met)| (&met.link[..], walk.got_to(index).then_some(&met.target[..])));
+        failure.judged(links, walk.of_docroot, rules)
     })?;
     let Walk { at, links, of_docroot, .. } = walk;
-    finish(system, &at, &links, of_docroot.map(|index| last(&links[index].target)), rules)
+    finish(system, &at, &links, of_docroot, rules)
 }
 
 fn readlink(
@@ -370,19 +417,56 @@ fn readlink(
             let mut resolved = target.clone();
             append_all(&mut resolved, behind);
             let met = [Met { link, target, text }];
-            finish(system, &resolved, &met, Some(last(&met[0].target)), rules)
+            let (mut resolution, directory) = finish(system, &resolved, &met, Some(0), rules)?;
+            if let Some(releases) = &rules.releases {
+                match behind_link(system, &resolved, releases)? {
+                    Behind::NoLink => {}
+                    // Its text alone does not tell where a later one leads.
+                    Behind::Admitted => resolution.shape.witness = Witness::Directory,
+                    Behind::Outside(at) => {
+                        let links = [(&met[0].link[..], Some(&met[0].target[..]))];
+                        return Err(Failure::another_link(&at).judged(links, Some(0), rules));
+                    }
+                }
+            }
+            Ok((resolution, directory))
         }
         Found::Canonical(canonical) => finish(system, &canonical, &[], None, rules),
     }
 }
 
-/// Checks that a walk has led to a directory, and finds what will tell that it still does. The release is what it is
-/// called where no rule says what a release is.
+/// What is on the way of a path that stands behind the first link.
+enum Behind {
+    /// No other link.
+    NoLink,
+    /// Links that lead where they may.
+    Admitted,
+    /// Links that lead out of the releases, and where the path ends.
+    Outside(Vec<u8>),
+}
+
+/// Judges the links behind the first one. The operating system follows them by itself, and nobody else judges where they
+/// lead.
+fn behind_link(system: &impl System, resolved: &[u8], releases: &Releases) -> Result<Behind, Failure> {
+    let mut walk = Walk::new(system, resolved);
+    walk.run()?;
+    let Walk { at, links, .. } = walk;
+    let strays = releases.release_of(&at).is_none() || links.iter().any(|met| !releases.admits(&met.target));
+    Ok(match links[..] {
+        // What the first one says is judged by whoever asked.
+        [] => Behind::NoLink,
+        _ if strays => Behind::Outside(at),
+        _ => Behind::Admitted,
+    })
+}
+
+/// Checks that a walk has led to a directory, and finds what will tell that it still does. Of the links met, `of_docroot`
+/// is the last that is part of the docroot itself, and names the release where no rule says what a release is.
 fn finish(
     system: &impl System,
     docroot: &[u8],
     met: &[Met],
-    release: Option<&[u8]>,
+    of_docroot: Option<usize>,
     rules: &Rules,
 ) -> Result<(Resolution, Directory), Failure> {
     // Read before the directory is looked at: whatever takes its place later is stamped later than this.
@@ -393,7 +477,8 @@ fn finish(
         Err(errno) => Err(errno),
     };
     let status = status.map_err(|errno| {
-        Failure::new(docroot, errno).behind(met.iter().map(|met| (&met.link[..], Some(&met.target[..]))), rules)
+        let links = met.iter().map(|met| (&met.link[..], Some(&met.target[..])));
+        Failure::new(docroot, errno).judged(links, of_docroot, rules)
     })?;
     let ends_outside = met.iter().any(|met| rest_under(docroot, &met.target).is_none());
     let witness = match met {
@@ -406,7 +491,7 @@ fn finish(
     let is_told = witness == Witness::Directory && status.id.changed < now;
     let release = match &rules.releases {
         Some(releases) => releases.release_of(docroot).filter(|_| !met.is_empty()).map(last),
-        None => release,
+        None => of_docroot.map(|index| last(&met[index].target)),
     };
     Ok((Resolution::new(docroot, release, met, witness)?, is_told.then(|| Arc::new(status.id))))
 }

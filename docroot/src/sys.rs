@@ -65,12 +65,6 @@ impl System for Os {
     }
 }
 
-/// Whether `name` matches `pattern`, whose wildcards are those of `<Directory>` sections and match no slash.
-pub fn wildcard_match(pattern: &CStr, name: &CStr) -> bool {
-    // SAFETY: both are NUL-terminated because they are CStr, and fnmatch(3) only reads them.
-    unsafe { libc::fnmatch(pattern.as_ptr(), name.as_ptr(), libc::FNM_PATHNAME) == 0 }
-}
-
 fn read_link_into<'b>(path: Terminated<'_>, buffer: &'b mut [MaybeUninit<u8>]) -> Result<&'b [u8], Errno> {
     let path = path.bytes();
     // SAFETY: the last byte of what `Terminated` holds is a NUL, and the kernel writes at most the buffer's length into

@@ -43,7 +43,7 @@ impl<'b> Terminated<'b> {
 
     /// The bytes, the last of which is a NUL.
     #[inline]
-    pub(crate) fn bytes(self) -> &'b [u8] {
+    pub fn bytes(self) -> &'b [u8] {
         self.0
     }
 

@@ -89,14 +89,6 @@ impl<'p, S: System> Walk<'p, S> {
         Ok(())
     }
 
-    /// What of the path is still ahead; nothing where the walk is within the text of a link.
-    pub fn ahead(&self) -> Option<&'p [u8]> {
-        match self.open[..] {
-            [(None, done)] => self.path.get(done..),
-            _ => None,
-        }
-    }
-
     /// Whether the walk has got to where this link leads.
     pub fn got_to(&self, index: usize) -> bool {
         self.open.iter().all(|&(open, _)| open != Some(index))

@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use docroot::{Docroot, Errno, Mode, News, Os, Passage, Releases, Resolution, Rules, missing_link, passages};
+use docroot::{Docroot, Errno, Mode, News, Os, Passage, Releases, Resolution, Rules, passages};
 
 /// A directory with releases in it, whose own path has no symlink.
 struct Tree {
@@ -354,42 +354,4 @@ fn passages_are_known_as_far_as_one_can_get() {
     let path = CString::new(tree.at("dangling").as_os_str().as_bytes()).unwrap();
     assert_eq!(passages(&Os, &path, &anywhere), [passage("dangling", Some("via"))]);
     assert_eq!(of("missing/x", &readlink()), []);
-}
-
-#[test]
-fn a_link_that_is_not_there_yet_is_known_where_it_can_be_told() {
-    let tree = Tree::new();
-    fs::create_dir_all(tree.at("app/releases/1")).unwrap();
-    fs::create_dir_all(tree.at("data/www")).unwrap();
-    tree.link("www", "data/www").link("app/current", "releases/1").link("dangling", "app/releases/none");
-    let mut releases = Releases::default();
-    for pattern in ["app/releases/*", "later/*/releases/*"] {
-        releases.add(tree.at(pattern).as_os_str().as_bytes()).unwrap();
-    }
-    let of = |name: &str, mode: Mode, releases: Option<&Releases>| {
-        let path = CString::new(tree.at(name).as_os_str().as_bytes()).unwrap();
-        let missing = missing_link(&Os, &path, &Rules { mode, releases: releases.cloned() })?;
-        assert_eq!(missing.target, None);
-        let link = Path::new(std::ffi::OsStr::from_bytes(&missing.link)).strip_prefix(&tree.root).unwrap().to_owned();
-        Some(link.to_str().unwrap().to_owned())
-    };
-    for (name, real, text) in [
-        ("app/next/public", Some("app/next"), Some("app/next")),
-        ("app/next", Some("app/next"), Some("app/next")),
-        ("www/site/public", Some("data/www/site"), None),
-        // Releases are below these.
-        ("later/a/current/public", Some("later/a/current"), Some("later/a/current")),
-        ("later/a", None, None),
-        // What the release has not, or one that is missing, is no link.
-        ("app/current/public", None, None),
-        ("app/releases/2/public", None, None),
-        ("later/a/releases/2", None, None),
-        // A link is there, or all of it.
-        ("dangling/public", None, None),
-        ("app/current", None, None),
-    ] {
-        assert_eq!(of(name, Mode::Realpath, Some(&releases)).as_deref(), real, "{name}");
-        assert_eq!(of(name, Mode::Readlink { from: None }, Some(&releases)).as_deref(), text, "{name} by text");
-        assert_eq!(of(name, Mode::Realpath, None), None, "{name} may lead anywhere");
-    }
 }

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use apache_sys as sys;
-use docroot::Trail;
+use docroot::Terminated;
 
 use crate::guard::guard;
 
@@ -20,26 +20,6 @@ pub struct Text<'p> {
 }
 
 impl<'p> Text<'p> {
-    /// The resolved docroot of a trail.
-    #[inline]
-    pub fn docroot(trail: Trail<'p>) -> Self {
-        Self::first(trail.bytes())
-    }
-
-    /// The name of the release of a trail, if there is one.
-    #[inline]
-    pub fn release(trail: Trail<'p>) -> Option<Self> {
-        trail.from_release().map(Self::first)
-    }
-
-    /// The first string in bytes of a trail.
-    #[inline]
-    fn first(bytes: &'p [u8]) -> Self {
-        // The last byte of a trail is a NUL (`docroot` promises that), so a string that begins anywhere in it ends.
-        // The pointer is to all of the bytes and not to the first alone, because all are read through it.
-        Self { at: NonNull::from(bytes).cast(), life: PhantomData }
-    }
-
     /// Where it is. For comparing addresses only.
     #[inline]
     pub fn as_ptr(self) -> *const c_char {
@@ -48,7 +28,7 @@ impl<'p> Text<'p> {
 
     /// The string with its length.
     pub fn to_c_str(self) -> &'p CStr {
-        // SAFETY: it was made of a C string, or of a part of a trail, whose last byte is a NUL; both live for `'p`.
+        // SAFETY: it was made of a C string, or of bytes whose last is a NUL; both live for `'p`.
         unsafe { CStr::from_ptr(self.at.as_ptr()) }
     }
 }
@@ -56,6 +36,14 @@ impl<'p> Text<'p> {
 impl<'p> From<&'p CStr> for Text<'p> {
     fn from(text: &'p CStr) -> Self {
         Self { at: NonNull::from(text).cast(), life: PhantomData }
+    }
+}
+
+impl<'p> From<Terminated<'p>> for Text<'p> {
+    #[inline]
+    fn from(text: Terminated<'p>) -> Self {
+        // The pointer is to all of the bytes and not to the first alone, because all are read through it.
+        Self { at: NonNull::from(text.bytes()).cast(), life: PhantomData }
     }
 }
 
@@ -73,6 +61,14 @@ impl<'p> Pool<'p> {
     /// The pool must live for `'p`, and be used by this thread only.
     pub unsafe fn new(raw: *mut sys::apr_pool_t) -> Self {
         Self { raw, life: PhantomData }
+    }
+
+    /// The same pool, for whoever knows better how long it lives.
+    ///
+    /// # Safety
+    /// It must not be used any longer than the pool lives.
+    pub unsafe fn detached<'q>(self) -> Pool<'q> {
+        Pool { raw: self.raw, life: PhantomData }
     }
 
     /// Moves `value` into the pool, which drops it at its end.
@@ -101,22 +97,24 @@ impl<'p> Pool<'p> {
 
     /// Moves `value` into the pool. Nothing is ever dropped, so that this costs an allocation and no more.
     pub fn place<T>(self, value: T) -> &'p T {
-        self.place_with_copy(&[], |_| value)
-    }
-
-    /// Copies bytes into the pool, and moves what `make` makes of the copy in front of it: one allocation for both.
-    pub fn place_with_copy<T>(self, bytes: &[u8], make: impl FnOnce(&'p [u8]) -> T) -> &'p T {
         const { assert!(align_of::<T>() <= 8, "APR aligns to 8 bytes") };
         const { assert!(!std::mem::needs_drop::<T>(), "a pool takes its memory back and drops nothing") };
         // SAFETY: the pool is live (whoever wrapped it). APR ends the process rather than return null, gives 8-byte
-        // alignment and as many bytes as were asked for, and they live as long as the pool. The value and the bytes
-        // are next to each other, and nothing else refers to either.
+        // alignment and as many bytes as were asked for, and they live as long as the pool.
         unsafe {
-            let place = sys::apr_palloc(self.raw, size_of::<T>() + bytes.len()).cast::<T>();
-            let copy = place.add(1).cast::<u8>();
-            copy.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-            place.write(make(std::slice::from_raw_parts(copy, bytes.len())));
+            let place = sys::apr_palloc(self.raw, size_of::<T>()).cast::<T>();
+            place.write(value);
             &*place
+        }
+    }
+
+    /// So many bytes of zero, aligned to eight.
+    pub(super) fn zeroed(self, length: usize) -> *mut c_void {
+        // SAFETY: the pool is live (whoever wrapped it), and APR gives as many bytes as were asked for.
+        unsafe {
+            let place = sys::apr_palloc(self.raw, length);
+            place.cast::<u8>().write_bytes(0, length);
+            place
         }
     }
 
@@ -131,6 +129,51 @@ impl<'p> Pool<'p> {
             place.add(text.len()).write(0);
             CStr::from_ptr(place.cast())
         }
+    }
+}
+
+/// What a pool does that gets no memory, as httpd's own pools do.
+extern "C" fn out_of_memory(_: std::ffi::c_int) -> std::ffi::c_int {
+    std::process::abort()
+}
+
+/// A pool of its own, which ends when this is dropped.
+pub struct OwnPool {
+    raw: *mut sys::apr_pool_t,
+}
+
+// SAFETY: it belongs to nobody else, has its own allocator, and is used only through `&mut` or a lock.
+unsafe impl Send for OwnPool {}
+// SAFETY: a shared reference gives no access to it.
+unsafe impl Sync for OwnPool {}
+
+impl OwnPool {
+    /// Makes a pool.
+    pub fn new() -> Self {
+        let (mut allocator, mut raw) = (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: APR's functions write where they are told to, and fail only where there is no memory, as the other
+        // allocations of httpd do, which end the process. The pool owns its allocator.
+        unsafe {
+            let made = sys::apr_allocator_create(&mut allocator) == sys::APR_SUCCESS
+                && sys::apr_pool_create_unmanaged_ex(&mut raw, Some(out_of_memory), allocator) == sys::APR_SUCCESS;
+            if !made {
+                out_of_memory(sys::APR_SUCCESS);
+            }
+            sys::apr_allocator_owner_set(allocator, raw);
+        }
+        Self { raw }
+    }
+
+    /// The pool.
+    pub fn pool(&mut self) -> Pool<'_> {
+        Pool { raw: self.raw, life: PhantomData }
+    }
+}
+
+impl Drop for OwnPool {
+    fn drop(&mut self) {
+        // SAFETY: nobody else has the pool.
+        unsafe { sys::apr_pool_destroy(self.raw) };
     }
 }
 

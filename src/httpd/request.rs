@@ -16,7 +16,7 @@ use crate::pin::{Hold, Tree};
 /// A request: from the network, a subrequest, or an internal redirect.
 #[derive(Clone, Copy)]
 pub struct Request<'r> {
-    raw: *mut sys::request_rec,
+    pub(super) raw: *mut sys::request_rec,
     life: PhantomData<&'r ()>,
 }
 
@@ -88,18 +88,29 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Where the string of its docroot is (`ap_document_root`). For comparing addresses only.
+    /// Where the string of its server's docroot is by now. For comparing addresses only: a module may put another there.
     #[inline]
-    pub fn document_root_address(self) -> *const c_char {
-        // SAFETY: core's configuration of a request and of its server are there as long as the request.
+    pub fn server_document_root_address(self) -> *const c_char {
+        // SAFETY: core's configuration of a request's server is there as long as the request.
         unsafe {
-            let own = (*self.core()).document_root;
-            if !own.is_null() {
-                return own;
-            }
             let vector = (*(*self.raw).server).module_config.cast::<*const sys::core_server_config>();
             (**vector.add(sys::AP_CORE_MODULE_INDEX as usize)).ap_document_root
         }
+    }
+
+    /// Where its server and that server's docroot are, as numbers: what the sections for a request depend on.
+    #[inline]
+    pub fn server_note(self) -> [usize; 2] {
+        // SAFETY: a request's server is set.
+        [unsafe { (*self.raw).server.addr() }, self.server_document_root_address().addr()]
+    }
+
+    /// Where the string of its docroot is (`ap_document_root`). For comparing addresses only.
+    #[inline]
+    pub fn document_root_address(self) -> *const c_char {
+        // SAFETY: core's configuration of a request is there as long as the request.
+        let own = unsafe { (*self.core()).document_root };
+        if own.is_null() { self.server_document_root_address() } else { own }
     }
 
     /// Whether `docroot` is what was last made its own docroot, by its address; null if none was.
@@ -107,6 +118,12 @@ impl<'r> Request<'r> {
     pub fn has_own_document_root(self, docroot: *const c_char) -> bool {
         // SAFETY: core's configuration of a request is there as long as the request.
         unsafe { ptr::eq((*self.core()).document_root, docroot) }
+    }
+
+    /// Takes back the docroot of its own, so that it has the one of its server.
+    pub fn unset_document_root(self) {
+        // SAFETY: core's configuration of a request is this request's own, used by this thread only.
+        unsafe { (*self.core()).document_root = ptr::null() };
     }
 
     /// Its docroot: its own, or the one that the configuration gives its server. To be looked at and not kept: whoever
@@ -280,6 +297,74 @@ impl<'r> Request<'r> {
                 Hold::Tree(tree) => ptr::from_ref(tree).cast_mut().cast(),
             };
             set_own_config((*self.raw).request_config, held);
+        }
+    }
+
+    /// Makes the request hold on to nothing.
+    pub fn unset_hold(self) {
+        // SAFETY: a request has a configuration vector of its own.
+        unsafe { set_own_config((*self.raw).request_config, ptr::null_mut()) };
+    }
+
+    /// The directory that its file is in, or is, with a slash at its end, and whether httpd knows the file.
+    pub fn directory(self) -> Option<(Vec<u8>, bool)> {
+        let mut path = self.filename()?.to_bytes().to_vec();
+        // SAFETY: the request is live; what follows the file in its URL is null or a C string.
+        let (kind, rest) = unsafe { ((*self.raw).finfo.filetype, (*self.raw).path_info) };
+        if kind == sys::APR_REG {
+            path.truncate(path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1));
+        } else if path.last() != Some(&b'/') {
+            path.push(b'/');
+        }
+        // SAFETY: as above.
+        let has_rest = !rest.is_null() && unsafe { *rest } != 0;
+        Some((path, kind == sys::APR_REG || (kind == sys::APR_DIR && !has_rest)))
+    }
+
+    /// Where it is. For comparing addresses only.
+    pub fn address(self) -> *const () {
+        self.raw.cast_const().cast()
+    }
+
+    /// Whether it is a part of another request.
+    pub fn is_subrequest(self) -> bool {
+        // SAFETY: the request is live.
+        !unsafe { (*self.raw).main }.is_null()
+    }
+
+    /// The handler that `SetHandler` gives it.
+    pub fn set_handler(self) -> Option<&'r CStr> {
+        // SAFETY: a request has a configuration of its directory, in which the handler is null, a C string, or an
+        // expression that httpd gives the value of, null or a C string that lives as long as the request.
+        unsafe {
+            let core = sys::realdoc_core_dir_config((*self.raw).per_dir_config);
+            if core.is_null() {
+                return None;
+            }
+            let handler = if (*core).expr_handler.is_null() {
+                (*core).handler
+            } else {
+                let mut error = ptr::null();
+                sys::ap_expr_str_exec(self.raw, (*core).expr_handler, &mut error)
+            };
+            (!handler.is_null()).then(|| CStr::from_ptr(handler))
+        }
+    }
+
+    /// A value that lives in the pool of this request, and begins as its default. A redirected request has the same
+    /// pool, and so the same value; a subrequest has its own. Each type has one `key`.
+    pub fn in_pool<T: Default>(self, key: &'static CStr) -> &'r T {
+        let pool = self.pool();
+        let mut value = ptr::null_mut();
+        // SAFETY: a pool keeps values by keys that are C strings and live as long as it; what is kept under this key was
+        // put there below, lives as long as the pool, and is of this type.
+        unsafe {
+            sys::apr_pool_userdata_get(&mut value, key.as_ptr(), pool.raw);
+            if value.is_null() {
+                value = pool.own(T::default()).cast();
+                sys::apr_pool_userdata_setn(value, key.as_ptr(), None, pool.raw);
+            }
+            &*value.cast()
         }
     }
 

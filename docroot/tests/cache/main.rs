@@ -411,7 +411,6 @@ fn old_resolutions_stay_valid_and_leave_when_nobody_holds_them() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "fnmatch(3)")]
 fn configured_docroots_are_shared_by_path_and_rules() {
     let mut cache = Cache::default();
     let (real, judged) = (cache.rules(&Rules::default()), cache.rules(&only_releases()));

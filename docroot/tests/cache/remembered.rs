@@ -75,7 +75,6 @@ fn while_resolving_fails_only_what_is_served_is_remembered() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "fnmatch(3)")]
 fn what_is_refused_is_not_remembered() {
     let (files, (_cache, docroot)) = (Fake::new(), configured(&only_releases()));
     docroot.look(&files, at(0), seconds(2));

@@ -1,18 +1,19 @@
 //! Other paths under the links of a docroot: where they are led, and which `<Directory>` sections go with them.
 //!
-//! Owns: the properties of `Resolution::reroot` and `docroot::follow`. Must not: resolve anything by itself.
+//! Owns: the properties of `Resolution::reroot` and `sections::follow`. Must not: resolve anything by itself.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-use docroot::{Docroot, Mode, Moment, News, Resolution, Rules, follow, passages};
+use docroot::sections::{self, Mapping, Pattern, Step};
+use docroot::{Docroot, Mode, Moment, News, Resolution};
 
 use crate::bytes::Bytes;
 use crate::files::Files;
+use crate::generate;
 use crate::pattern::{is_under, names};
-use crate::{generate, pattern};
 
 pub fn check(data: &[u8]) {
     let mut bytes = Bytes::new(data);
@@ -29,7 +30,9 @@ pub fn check(data: &[u8]) {
     for _ in 0..4 {
         let other = other_path(&mut bytes, &files, resolution, &path);
         check_path(&files, resolution, &other);
-        check_sections(&files, &path, &rules, resolution, &other);
+    }
+    if is_plain(&path) {
+        check_sections(&mut bytes, &path, resolution);
     }
 }
 
@@ -90,43 +93,74 @@ fn check_path(files: &Files, resolution: &Resolution, path: &[u8]) {
     }
 }
 
-/// A section that applied to a path applies to where the path is led.
-fn check_sections(files: &Files, docroot: &[u8], rules: &Rules, resolution: &Resolution, section: &[u8]) {
-    let (Some(releases), Ok(docroot)) = (&rules.releases, CString::new(docroot)) else { return };
-    let is_refused = resolution.links().iter().any(|link| !pattern::admits(releases, link.target().to_bytes()));
-    let is_outside = pattern::release_of(releases, resolution.docroot().to_bytes()).is_none();
-    if !is_plain(section) || is_refused || is_outside {
-        return;
+/// Sections that httpd would merge for a configured path are merged for the real path, in the same order and once each.
+fn check_sections(bytes: &mut Bytes<'_>, docroot: &[u8], resolution: &Resolution) {
+    let Ok(docroot) = CString::new(docroot) else { return };
+    let mapping = resolution.mapping(&docroot);
+    let below = || [b"/".as_slice(), b"a", b"/", b"b", b"/c"];
+    let patterns: Vec<Vec<u8>> = (0..1 + bytes.below(6)).map(|_| section(bytes, &mapping)).collect();
+    let mut patterns: Vec<_> =
+        patterns.iter().map(|path| Pattern { path, is_wildcard: docroot::wildcard::is_pattern(path) }).collect();
+    patterns.sort_by_key(|pattern| names(pattern.path).len());
+    let steps = sections::follow(&patterns, &mapping);
+    let rest = below().concat();
+    let configured = [&mapping.configured, &rest[..]].concat();
+    let real = [&mapping.real, &rest[..]].concat();
+    let expected: Vec<usize> = (0..patterns.len()).filter(|&number| applies(patterns[number], &configured)).collect();
+    let stated = |number: usize| applies(patterns[number], &real) && !expected.contains(&number);
+    let merged: Vec<usize> = merged(&steps, &patterns, &real).into_iter().filter(|&number| !stated(number)).collect();
+    let shown: Vec<_> = patterns.iter().map(|pattern| String::from_utf8_lossy(pattern.path)).collect();
+    // A pattern may stand for two directories, one on each way, if they are not as deep; then it applies to both.
+    let is_twice = |number: &usize| merged.iter().filter(|&other| other == number).count() > 1;
+    if names(&mapping.configured).len() == names(&mapping.real).len() {
+        assert!(!merged.iter().any(is_twice), "{merged:?} of {shown:?} for {mapping:?}");
     }
-    let passages = passages(files, &docroot, rules);
-    let followed = follow(section, &passages, releases);
-    assert!(followed.len() <= 2000, "{} of {passages:?}", followed.len());
-    let shown: Vec<_> = followed.iter().take(8).map(|path| String::from_utf8_lossy(path)).collect();
-    for (index, path) in followed.iter().enumerate() {
-        assert_eq!(path.first(), Some(&b'/'), "{section:?}: {shown:?}");
-        assert_ne!(path, section, "{shown:?}");
-        assert!(!followed[..index].contains(path), "{shown:?}");
-        assert!(!names(path).is_empty(), "a section for the root would apply to everything there is");
+    let once: Vec<usize> = merged.iter().copied().filter(|number| !is_twice(number)).collect();
+    let expected: Vec<usize> = expected.into_iter().filter(|number| !is_twice(number)).collect();
+    assert_eq!(once, expected, "{shown:?} for {mapping:?}: {steps:?}");
+}
+
+/// The path of a section near either of the two, maybe with wildcards.
+fn section(bytes: &mut Bytes<'_>, mapping: &Mapping) -> Vec<u8> {
+    let side = if bytes.once_in(3) { &mapping.real } else { &mapping.configured };
+    let all: Vec<&[u8]> = names(side).into_iter().chain([&b"a"[..], b"b", b"c"]).collect();
+    let mut path = Vec::new();
+    for &name in &all[..bytes.below(all.len() + 1)] {
+        path.push(b'/');
+        path.extend_from_slice(match bytes.below(8) {
+            0 => b"*",
+            1 => b"?",
+            2 => b"[a-c]",
+            3 => bytes.one_of(&generate::NAMES),
+            _ => name,
+        });
     }
-    let mut places = vec![section];
-    let links = resolution.links().into_iter().map(|link| link.path().to_bytes());
-    places.extend(links.filter(|link| is_under(link, section)));
-    for (place, below) in places.iter().flat_map(|place| [&b""[..], b"/x", b"/x/y"].map(|below| (place, below))) {
-        let file = [place, below].concat();
-        let Some(led) = resolution.reroot(&file) else { continue };
-        // So no section follows a link to the root as a whole, nor one below it that leads back there.
-        if resolution.reroot(place).as_deref() == Some(b"/") {
-            continue;
-        }
-        let applies = |section: &[u8]| {
-            let (section, led) = (names(section), names(&led));
-            section.len() <= led.len() && section.iter().zip(&led).all(|(part, name)| pattern::matches(part, name))
+    path
+}
+
+/// Whether httpd merges a section for a path.
+fn applies(section: Pattern<'_>, path: &[u8]) -> bool {
+    let (section, path) = (names(section.path), names(path));
+    section.len() <= path.len()
+        && section.iter().zip(&path).all(|(part, name)| docroot::wildcard::matches_name(part, name))
+}
+
+/// The sections that httpd merges for a path of a list, by the numbers that they have.
+fn merged(steps: &[Step], patterns: &[Pattern<'_>], path: &[u8]) -> Vec<usize> {
+    let mut merged = Vec::new();
+    let mut depth = 0;
+    for step in steps {
+        let (number, pattern) = match step {
+            Step::Section(number) => (*number, patterns[*number]),
+            Step::Led { section, path, is_wildcard } => (*section, Pattern { path, is_wildcard: *is_wildcard }),
+            Step::Htaccess { .. } => continue,
         };
-        assert!(
-            applies(section) || followed.iter().any(|section| applies(section)),
-            "{:?} is led to {:?}, and its section follows only to {shown:?}",
-            String::from_utf8_lossy(&file),
-            String::from_utf8_lossy(&led)
-        );
+        let own_depth = names(pattern.path).len();
+        assert!(depth <= own_depth, "httpd goes by the depth: {steps:?}");
+        depth = own_depth;
+        if applies(pattern, path) {
+            merged.push(number);
+        }
     }
+    merged
 }

@@ -65,9 +65,20 @@ pub fn expected(files: &Files, docroot: &[u8], rules: &Rules) -> Result<Expected
         if !expected.links.iter().all(|(_, target)| pattern::admits(releases, target)) {
             return Err(Why::Refused);
         }
+        // A second link that leads out again.
+        if rules.mode != Mode::Realpath && leaves(files, &expected.docroot, releases) {
+            return Err(Why::Refused);
+        }
         expected.release = Some(last(&release));
     }
     Ok(expected)
+}
+
+fn leaves(files: &Files, docroot: &[u8], releases: &Releases) -> bool {
+    let Ok(behind) = realpath(files, docroot) else { return false };
+    let strays = pattern::release_of(releases, &behind.docroot).is_none()
+        || !behind.links.iter().all(|(_, target)| pattern::admits(releases, target));
+    !behind.links.is_empty() && strays
 }
 
 fn realpath(files: &Files, docroot: &[u8]) -> Result<Expected, i32> {

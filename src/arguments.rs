@@ -1,0 +1,217 @@
+//! Paths below a docroot's link in directives that go around it.
+//!
+//! Owns: which directives those are, and the warning about each. Must not: change what such a directive does, or know
+//! how links are found.
+//!
+//! `AuthUserFile /srv/app/current/.htpasswd` is opened by that name, and `<If "%{REQUEST_FILENAME} =~ m#^/srv/app/current/#">`
+//! compares it with real paths. Neither knows of the release that a request is pinned to, nor of `RealdocReleases`. Directives
+//! are known by their names and as they are written: what modules make of them is private to the modules.
+
+use docroot::{Passage, paths_in, rest_under};
+
+use crate::httpd::{ByHost, Definition, Server};
+use crate::warnings::Warnings;
+
+/// Directives whose paths this module leads itself, or warns of elsewhere.
+const LED: [&str; 16] = [
+    "Alias",
+    "AliasMatch",
+    "DocumentRoot",
+    "ProxyPass",
+    "ProxyPassMatch",
+    "RealdocReleases",
+    "RewriteCond",
+    "RewriteRule",
+    "ScriptAlias",
+    "ScriptAliasMatch",
+    "UseReadlink",
+    "UserDir",
+    "VirtualDocumentRoot",
+    "VirtualDocumentRootIP",
+    "VirtualScriptAlias",
+    "VirtualScriptAliasIP",
+];
+
+/// Directives whose arguments may look like paths of files, and are those of URLs, patterns of URLs, or plain text.
+const OF_URLS: [&str; 31] = [
+    "Action",
+    "AddAlt",
+    "AddDescription",
+    "AddIcon",
+    "AuthFormLoginRequiredLocation",
+    "AuthFormLoginSuccessLocation",
+    "AuthFormLogoutLocation",
+    "AuthName",
+    "BrowserMatch",
+    "BrowserMatchNoCase",
+    "CacheDisable",
+    "CacheEnable",
+    "DefaultIcon",
+    "DirectoryIndex",
+    "ErrorDocument",
+    "FallbackResource",
+    "Header",
+    "ImapDefault",
+    "IndexIgnore",
+    "ProxyPassReverse",
+    "ProxyPassReverseCookiePath",
+    "ProxySet",
+    "Redirect",
+    "RedirectMatch",
+    "RedirectPermanent",
+    "RedirectTemp",
+    "RequestHeader",
+    "RewriteBase",
+    "Script",
+    "SetEnvIf",
+    "SetEnvIfNoCase",
+];
+
+/// What a directive does with a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    /// Opens what is there, or hands the path on to somebody who does.
+    Opens,
+    /// Compares the names of files with it.
+    Compares,
+    /// Compares the names of files with that of a directory, which may as well be one above.
+    Allows,
+    /// Runs a script from there in a process that keeps what the script has imported.
+    Imports,
+}
+
+/// The operators of expressions that look at a file.
+const FILE_TESTS: [&str; 8] = ["-d ", "-e ", "-f ", "-s ", "-L ", "-h ", "-x ", "file("];
+
+impl Use {
+    /// What a directive does with the paths in its arguments; nothing where they are none, or are none of ours to warn of.
+    fn of(definition: Definition<'_>) -> Option<Self> {
+        let is = |name: &&str| definition.is(name);
+        let says = |word: &str| {
+            let arguments = definition.arguments().to_bytes();
+            arguments.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        let is_expression =
+            ["<If", "<ElseIf", "SetEnvIfExpr", "SecRule"].iter().any(is) || (is(&"Require") && says("expr"));
+        if is_expression {
+            return match () {
+                () if says(if is(&"SecRule") { "SCRIPT_FILENAME" } else { "_FILENAME" }) => Some(Self::Compares),
+                () if !is(&"SecRule") && FILE_TESTS.iter().any(|test| says(test)) => Some(Self::Opens),
+                () => None,
+            };
+        }
+        match () {
+            () if definition.is_section() || is(&"Require") || LED.iter().any(is) || OF_URLS.iter().any(is) => None,
+            () if is(&"XSendFilePath") || says("open_basedir") => Some(Self::Allows),
+            () if is(&"WSGIScriptAlias") || is(&"WSGIScriptAliasMatch") => Some(Self::Imports),
+            () => Some(Self::Opens),
+        }
+    }
+
+    /// What is to be said of a path through a link.
+    fn warning(self, path: &str, link: &str) -> String {
+        match self {
+            Self::Opens => format!(
+                "names {path}, and whoever opens that follows the link {link} by itself: it may be of another release than the \
+                 one that a request is pinned to, and RealdocReleases does not guard it; name a path outside of the \
+                 releases"
+            ),
+            Self::Compares => format!(
+                "compares names of files with {path}, but requests see where the link {link} leads, so that it matches \
+                 none of them; say the same in a <Directory> or <Location> section, or of the URL"
+            ),
+            Self::Allows => format!(
+                "allows {path}, but requests see where the link {link} leads, which may be another release by now; name \
+                 the directory that the releases are in"
+            ),
+            Self::Imports => format!(
+                "runs {path} through the link {link}, and its process keeps what the script of an earlier release has \
+                 imported; keep the script outside of the releases and touch it after each flip, or set \
+                 WSGIApplicationGroup %{{ENV:REALDOC_RELEASE}}"
+            ),
+        }
+    }
+}
+
+/// A directive with paths that a link is on the way of.
+struct Line<'s> {
+    definition: Definition<'s>,
+    does: Use,
+    paths: Vec<Named>,
+}
+
+/// A path that a directive names.
+struct Named {
+    path: Vec<u8>,
+    /// Whether there is a link on the way to it. Whether it is one itself is not asked of the file system: it matters only
+    /// if it is on the way of a docroot.
+    is_behind_link: bool,
+}
+
+impl Named {
+    /// Whether it can be at or below a link of this docroot.
+    fn concerns(&self, docroot: &[u8]) -> bool {
+        self.is_behind_link || rest_under(docroot, &self.path).is_some()
+    }
+}
+
+/// The lines of the configuration that go around the docroots.
+#[derive(Default)]
+pub struct Arguments<'s> {
+    lines: ByHost<'s, Line<'s>>,
+    /// What gives each release an interpreter of its own.
+    groups: ByHost<'s, ()>,
+}
+
+impl<'s> Arguments<'s> {
+    /// Adds a directive, if it is one that matters here, where `has_link` tells whether there is a link on the way along a
+    /// path: of most there is none.
+    pub fn add(&mut self, definition: Definition<'s>, has_link: impl Fn(&[u8]) -> bool) {
+        if definition.is("WSGIApplicationGroup") {
+            if definition.arguments().to_bytes().windows(GROUP.len()).any(|part| part == GROUP) {
+                self.groups.add(definition, ());
+            }
+            return;
+        }
+        let arguments = definition.arguments().to_bytes();
+        if !arguments.contains(&b'/') {
+            return;
+        }
+        let Some(does) = Use::of(definition) else {
+            return;
+        };
+        let name = |path: Vec<u8>| {
+            let parent = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+            Named { is_behind_link: has_link(&path[..parent]), path }
+        };
+        let paths: Vec<_> = paths_in(arguments).into_iter().map(name).collect();
+        if !paths.is_empty() {
+            self.lines.add(definition, Line { definition, does, paths });
+        }
+    }
+
+    /// Whether links of a server's docroot can matter to these lines.
+    pub fn concern(&self, server: Server<'s>) -> bool {
+        let Some(docroot) = server.configured_document_root() else {
+            return false;
+        };
+        self.lines.of(server).any(|line| line.paths.iter().any(|named| named.concerns(docroot.to_bytes())))
+    }
+
+    /// Warns of the lines that name a path at or below a link of a server's docroot.
+    pub fn warn(&self, server: Server<'s>, passages: &[Passage], warnings: &mut Warnings) {
+        for Line { definition, does, paths } in self.lines.of(server) {
+            if *does == Use::Imports && self.groups.of(server).next().is_some() {
+                continue;
+            }
+            let through = |path: &[u8]| passages.iter().find(|passage| rest_under(path, &passage.link).is_some());
+            let mut passed = paths.iter().filter_map(|Named { path, .. }| Some((path, through(path)?)));
+            let Some((path, passage)) = passed.next() else { continue };
+            let warning = does.warning(&String::from_utf8_lossy(path), &String::from_utf8_lossy(&passage.link));
+            warnings.add(format!("{} at {}: {warning}", definition.name(), definition.place()));
+        }
+    }
+}
+
+/// In the name of an application group, a release of its own.
+const GROUP: &[u8] = b"ENV:REALDOC_";
