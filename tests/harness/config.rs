@@ -94,6 +94,11 @@ impl Config {
         1 + self.more_ports
     }
 
+    /// Whether scripts are run by a daemon.
+    pub(crate) fn has_cgi_daemon(&self) -> bool {
+        self.modules.iter().any(|name| name == "cgid")
+    }
+
     pub(crate) fn program(&self) -> &[String] {
         &self.under
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 
+use crate::cgid;
 use crate::client::{Client, Protocol};
 use crate::config::Config;
 use crate::error_log;
@@ -46,6 +47,7 @@ pub struct Httpd {
     mpm: Mpm,
     run: RunDirectory,
     ports: Vec<u16>,
+    has_cgi_daemon: bool,
     expected: Mutex<Vec<String>>,
 }
 
@@ -83,6 +85,7 @@ impl Httpd {
                 mpm,
                 run: prepared.run,
                 ports: prepared.ports,
+                has_cgi_daemon: config.has_cgi_daemon(),
                 expected: Mutex::new(memcheck::expected_errors()),
             };
             match server.wait_until_ready() {
@@ -105,7 +108,8 @@ impl Httpd {
             // The pid file comes after the ports are bound, so nobody else answers on them.
             self.process.has_ended()
                 || (self.run.belongs_to(&self.process)
-                    && self.ports.iter().all(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_ok()))
+                    && self.ports.iter().all(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_ok())
+                    && self.runs_scripts())
         });
         if self.process.has_ended() {
             bail!("httpd ended at its start");
@@ -114,6 +118,11 @@ impl Httpd {
             bail!("httpd is not ready after {} s", STARTS_WITHIN.as_secs());
         }
         Ok(())
+    }
+
+    /// Whether scripts can be run, if the configuration says that they are run by a daemon.
+    fn runs_scripts(&self) -> bool {
+        !self.has_cgi_daemon || cgid::is_usable(self.run.path(), self.pid())
     }
 
     fn abandon(self) {
@@ -240,6 +249,9 @@ impl Httpd {
         self.process.signal(Signal::SIGUSR1).expect("a running httpd");
         let restarted = readiness::becomes_true(RESTARTS_WITHIN, || generations() > before);
         assert!(restarted, "no graceful restart:\n{}", self.said());
+        // Each generation has a daemon of its own.
+        let runs_scripts = readiness::becomes_true(RESTARTS_WITHIN, || self.runs_scripts());
+        assert!(runs_scripts, "no daemon for scripts after a graceful restart:\n{}", self.said());
     }
 
     /// Restarts gracefully and waits until all children are of the new generation.

@@ -44,6 +44,18 @@ impl Installation {
         self.modules.join(format!("mod_{name}.so"))
     }
 
+    /// The file of a module that is not httpd's own. Nothing, and a line that says so, where it is not installed: not
+    /// every distribution has each of them.
+    #[must_use]
+    pub fn third_party(&self, file: &str, package: &str) -> Option<PathBuf> {
+        let path = self.modules.join(file);
+        if !path.is_file() {
+            eprintln!("SKIPPED: there is no {}: install {package}", path.display());
+            return None;
+        }
+        Some(path)
+    }
+
     /// The file of mod_php.
     ///
     /// # Errors

@@ -9,6 +9,7 @@
 //! - a server that crashed or logged an undeclared error fails its test, whatever the responses were;
 //! - a real part that is not installed fails the test and names the package, it never skips it.
 
+mod cgid;
 pub mod client;
 pub mod config;
 pub mod count;

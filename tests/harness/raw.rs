@@ -92,6 +92,20 @@ impl Raw {
     /// If there is none.
     pub fn receive(&mut self) -> RawResponse {
         let head = self.head().expect("a response");
+        self.receive_body(&head)
+    }
+
+    /// The same; nothing if the server has hung up instead. (httpd may send a line break that belongs to no answer before it
+    /// does.)
+    ///
+    /// # Panics
+    /// If the response is cut behind its head.
+    pub fn receive_if_open(&mut self) -> Option<RawResponse> {
+        let head = self.head().ok()?;
+        Some(self.receive_body(&head))
+    }
+
+    fn receive_body(&mut self, head: &str) -> RawResponse {
         let field = |name: &str| {
             head.lines().find_map(|line| Some(line.to_ascii_lowercase().strip_prefix(name)?.trim().to_owned()))
         };
@@ -100,7 +114,7 @@ impl Raw {
             None if field("transfer-encoding:").as_deref() == Some("chunked") => self.chunks(),
             None => panic!("no length in {head}"),
         };
-        RawResponse { head: without_date(&head), body: String::from_utf8_lossy(&body).into_owned() }
+        RawResponse { head: without_date(head), body: String::from_utf8_lossy(&body).into_owned() }
     }
 
     fn chunks(&mut self) -> Vec<u8> {

@@ -5,7 +5,9 @@
 //! `cargo test -p realdoc-tests --test server ssi::event` runs one test on one MPM.
 
 mod aliases;
+
 mod artefact;
+mod break_in;
 mod clock;
 mod computed;
 mod control;
@@ -38,9 +40,13 @@ mod redirects;
 mod refused;
 mod release_names;
 mod restart;
+mod rewrite_names;
 mod sections;
+mod sections_follow;
+mod sections_random;
 mod slow_file_system;
 mod ssi;
 mod status;
 mod symbols;
+mod wildcards;
 mod without_files;

@@ -23,10 +23,14 @@ const HTTPD: &[(&str, &str)] = &[
     ("ap_conftree", "-"),
     // 20110605.0 (2.3.13)
     ("ap_context_document_root", "2.3.13"),
-    ("ap_core_reorder_directories", "-"),
     ("ap_create_per_dir_config", "-"),
+    ("ap_directory_walk", "-"),
     ("ap_document_root", "-"),
     ("ap_exists_config_define", "-"),
+    // 20111017.0 (2.3.15)
+    ("ap_expr_str_exec", "2.3.15"),
+    ("ap_file_walk", "-"),
+    ("ap_find_linked_module", "-"),
     ("ap_getword_conf", "-"),
     ("ap_hook_check_config", "2.3"),
     ("ap_hook_create_request", "-"),
@@ -34,27 +38,39 @@ const HTTPD: &[(&str, &str)] = &[
     ("ap_hook_post_config", "-"),
     ("ap_hook_post_read_request", "-"),
     ("ap_hook_test_config", "-"),
+    ("ap_location_walk", "-"),
     // 20100606.0 (2.3.6): what the macro ap_log_error calls.
     ("ap_log_error_", "2.3.6"),
     ("ap_merge_per_dir_configs", "-"),
+    ("ap_parse_htaccess", "-"),
+    ("ap_pregcomp", "-"),
+    ("ap_regexec", "-"),
     ("ap_rwrite", "-"),
     // 20110605.0 (2.3.13)
     ("ap_set_context_info", "2.3.13"),
     // 20110203.1 (2.3.11)
     ("ap_state_query", "2.3.11"),
+    ("ap_top_module", "-"),
+    ("ap_walk_config", "-"),
     ("core_module", "-"),
 ];
 
 /// Of APR 1.0 and APR-util 1.0; httpd 2.4 asks for 1.4 and 1.3 at least.
 const APR: &[&str] = &[
+    "apr_allocator_create",
+    "apr_allocator_owner_set",
     "apr_array_make",
     "apr_array_push",
     "apr_filepath_merge",
-    "apr_fnmatch_test",
+    "apr_is_empty_table",
     "apr_optional_hook_add",
     "apr_palloc",
     "apr_pool_cleanup_null",
     "apr_pool_cleanup_register",
+    "apr_pool_create_unmanaged_ex",
+    "apr_pool_destroy",
+    "apr_pool_userdata_get",
+    "apr_pool_userdata_setn",
     "apr_table_addn",
     "apr_table_setn",
     "apr_table_unset",
