@@ -29,6 +29,16 @@ impl Column {
         self.load(Config::new(&format!("DocumentRoot \"${{ROOT}}/{docroot}\"")))
     }
 
+    /// The same, with two sections for the docroot as it is stated.
+    #[must_use]
+    pub fn with_sections(&self, link: &str, real: &str) -> Config {
+        let docroot = if self.through_link { link } else { real };
+        let section = |path: &str, says: &str| format!("<Directory \"${{ROOT}}/{path}\">\n{says}\n</Directory>\n");
+        self.config(link, real)
+            .text(&section(docroot, "Options FollowSymLinks"))
+            .text(&section(&format!("{docroot}/private"), "Require all denied"))
+    }
+
     /// A configuration with what this column loads and says.
     #[must_use]
     pub fn load(&self, config: Config) -> Config {

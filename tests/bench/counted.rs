@@ -33,17 +33,19 @@ fn site() -> Site {
 pub fn measure(table: &mut Table) -> Result<()> {
     let site = site();
     let columns = column::all()?;
-    let configs: Vec<Config> = columns
-        .iter()
-        .map(|column| {
-            let config = column.config("current/htdocs", "releases/0/htdocs").modules(&["include"]);
+    let configs = |config: fn(&Column, &str, &str) -> Config| -> Vec<Config> {
+        let of_column = |column: &Column| {
+            let config = config(column, "current/htdocs", "releases/0/htdocs").modules(&["include"]);
             if column.name == column::WINDOW { config.text(LONG_WINDOW) } else { config }
-        })
-        .collect();
-    let each = |what: &str, count: &dyn Fn(&Subject<'_>) -> Result<f64>| -> Result<Vec<f64>> {
+        };
+        columns.iter().map(of_column).collect()
+    };
+    let with_sections = configs(Column::with_sections);
+    let configs = configs(Column::config);
+    let each = |what: &str, configs: &[Config], count: &dyn Fn(&Subject<'_>) -> Result<f64>| -> Result<Vec<f64>> {
         columns
             .iter()
-            .zip(&configs)
+            .zip(configs)
             .map(|(Column { name, module, .. }, config)| {
                 eprintln!("counting {what}: {name}");
                 count(&Subject { site: &site, config, module: *module })
@@ -52,9 +54,12 @@ pub fn measure(table: &mut Table) -> Result<()> {
     };
     if has_tool("valgrind")? {
         let pages = pages();
-        let counts = each("instructions per request", &|subject| subject.instructions(&pages))?;
+        let counts = each("instructions per request", &configs, &|subject| subject.instructions(&pages))?;
         table.row("instructions per request", &counts, Compared::Difference(0));
-        let counts = each("instructions per subrequest", &|subject| subject.instructions_of_subrequest())?;
+        let what = "the same with two sections";
+        let counts = each(what, &with_sections, &|subject| subject.instructions(&pages))?;
+        table.row(what, &counts, Compared::Difference(0));
+        let counts = each("instructions per subrequest", &configs, &|subject| subject.instructions_of_subrequest())?;
         table.row("instructions per subrequest", &counts, Compared::Difference(0));
     }
     if has_tool("strace")? {
