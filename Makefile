@@ -11,7 +11,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := build
-.PHONY: build built install uninstall deps demo test test-suite-in deb test-deb rpm test-rpm release test-long test-schedules test-tsan test-memcheck miri fuzz audit bench check clean help ready-bench ready-demo ready-package ready-test ready-check
+.PHONY: build built install uninstall deps demo test test-suite-in deb test-deb rpm test-rpm release test-long test-schedules test-third-party test-tsan test-memcheck miri fuzz audit bench check clean help ready-bench ready-demo ready-package ready-test ready-third-party ready-check
 
 CARGO ?= $(or $(shell command -v cargo),$(wildcard $(HOME)/.cargo/bin/cargo),cargo)
 # APXS itself stays unset unless somebody sets it: cargo builds anew when the variable changes.
@@ -161,7 +161,7 @@ deps: ## Install the Debian packages that are missing (as root or through sudo)
 	@.ci/deps install
 
 # What a target needs is installed before it is built; .NOTPARALLEL keeps that order.
-ready-bench ready-check ready-demo ready-package ready-test:
+ready-bench ready-check ready-demo ready-package ready-test ready-third-party:
 	@.ci/deps for $(@:ready-%=%)
 
 demo: ready-demo build ## Show the problem and the cure, then a deploy: private httpds under load while docroots flip
@@ -193,6 +193,10 @@ release: ## Check, test, build all that is released, and tag it (VERSION=0.1.0; 
 test-long: ready-test build ## Restart each MPM 200 times under load and flips, with the module and without (minutes)
 	@$(CARGO) test $(CARGOFLAGS) -p realdoc-tests --test server -- --ignored --nocapture restart::
 
+# make test runs these tests too, and they pass where their module is not installed. Here the line that says so is seen.
+test-third-party: ready-third-party build ## Run the tests beside modules of others (mod_rpaf, mod_perl, mod_wsgi, mpm-itk and so on)
+	@env --default-signal=HUP,INT,TERM $(CARGO) test $(CARGOFLAGS) -p realdoc-tests --test server -- --nocapture third_party::
+
 # A usual test run interrupts four times at most where there are too many schedules.
 test-schedules: ## Run the cache through more schedules of a few threads than a usual test run (INTERRUPTIONS=6)
 	@INTERRUPTIONS=$${INTERRUPTIONS:-6} $(CARGO) test $(CARGOFLAGS) --release -p docroot --test concurrency -- --nocapture --skip stress
@@ -208,7 +212,7 @@ test-tsan: ## Stress the cache under ThreadSanitizer (needs a nightly toolchain)
 # Every process of every server in these tests runs under valgrind, on prefork, worker and event. tests/README.md says
 # which tests are left out, and why.
 memcheck_skips := $(addprefix --skip , computed::absent_names computed::refused control:: cost:: deploy:: \
-	failures::another_cause failures::removed failures::rm_then_ln freshness:: guard::outside hosts::many memory:: php::without symbols::)
+	failures::another_cause failures::removed failures::rm_then_ln freshness:: guard::outside hosts::many memory:: php::without symbols:: third_party::)
 
 test-memcheck: ready-test ## Run the server tests under valgrind's memcheck (hours; MEMCHECK='guard:: ssi::event' chooses)
 	@REALDOC_MEMCHECK=1 $(CARGO) test $(CARGOFLAGS) -p realdoc-tests --test server -- --nocapture --test-threads=2 $(memcheck_skips) $(MEMCHECK)

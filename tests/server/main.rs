@@ -5,6 +5,7 @@
 //! `cargo test -p realdoc-tests --test server ssi::event` runs one test on one MPM.
 
 mod aliases;
+mod arguments;
 
 mod artefact;
 mod break_in;
@@ -29,8 +30,10 @@ mod layouts;
 mod lifecycle;
 mod many_releases;
 mod memory;
+mod modules;
 mod negotiation;
 mod opcache;
+mod other_server;
 mod panics;
 mod php;
 mod php_guide;
@@ -48,5 +51,6 @@ mod slow_file_system;
 mod ssi;
 mod status;
 mod symbols;
+mod third_party;
 mod wildcards;
 mod without_files;
