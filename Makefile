@@ -69,15 +69,15 @@ chmod 644 "$$root$$available/realdoc.load"
 endef
 
 # What belongs to the deploy tool, below $(DESTDIR)$(PREFIX): the program, completions, and its manual pages, one for
-# each command.
+# each command and one for the configuration.
 completions := bash:share/bash-completion/completions/realdoc zsh:share/zsh/site-functions/_realdoc \
 	fish:share/fish/vendor_completions.d/realdoc.fish
-manual := share/man/man1
+manual := share/man
 
 define install_tool
 prefix='$(DESTDIR)$(PREFIX)'
 install -D -m 755 $(tool) "$$prefix/bin/realdoc"
-install -d "$$prefix/$(manual)"
+install -d "$$prefix/$(manual)"/man1 "$$prefix/$(manual)"/man5
 "$$prefix/bin/realdoc" man --directory "$$prefix/$(manual)"
 for completion in $(completions); do
 	"$$prefix/bin/realdoc" completions "$${completion%%:*}" | install -D -m 644 /dev/stdin "$$prefix/$${completion#*:}"
@@ -86,7 +86,8 @@ endef
 
 define uninstall_tool
 prefix='$(DESTDIR)$(PREFIX)'
-rm -f "$$prefix/bin/realdoc" "$$prefix/$(manual)"/realdoc.1 "$$prefix/$(manual)"/realdoc-*.1
+rm -f "$$prefix/bin/realdoc" "$$prefix/$(manual)"/man1/realdoc.1 "$$prefix/$(manual)"/man1/realdoc-*.1 \
+	"$$prefix/$(manual)"/man5/realdoc.toml.5
 for completion in $(completions); do
 	rm -f "$$prefix/$${completion#*:}"
 done
@@ -152,7 +153,7 @@ uninstall: ## Undo make install (with the same DESTDIR and PREFIX)
 	$(uninstall_tool)
 	if [ -n "$$root" ]; then
 		# Directories that are empty now were made for these files.
-		for directory in "$$libexecdir" "$$available" '$(PREFIX)/bin' '$(PREFIX)/$(manual)' $(foreach completion,$(completions),'$(PREFIX)/$(dir $(lastword $(subst :, ,$(completion))))'); do
+		for directory in "$$libexecdir" "$$available" '$(PREFIX)/bin' '$(PREFIX)/$(manual)/man1' '$(PREFIX)/$(manual)/man5' $(foreach completion,$(completions),'$(PREFIX)/$(dir $(lastword $(subst :, ,$(completion))))'); do
 			[ ! -d "$$root$$directory" ] || (cd "$$root" && rmdir -p --ignore-fail-on-non-empty ".$$directory" 2>/dev/null) || true
 		done
 	fi

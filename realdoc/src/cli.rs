@@ -217,12 +217,26 @@ pub enum Command {
         shell: Shell,
     },
 
-    /// Print the manual page, or write one for every command
+    /// Print a manual page, or write all of them
     Man {
-        /// Write the pages of all commands into this directory
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        /// Which page
+        #[arg(default_value = "realdoc")]
+        page: Page,
+        /// Write all pages below this directory, in man1 and man5
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "page")]
         directory: Option<PathBuf>,
     },
+}
+
+/// A manual page.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Page {
+    /// The tool: realdoc(1)
+    #[value(name = "realdoc")]
+    Tool,
+    /// The configuration: realdoc.toml(5)
+    #[value(name = "realdoc.toml")]
+    Configuration,
 }
 
 /// What completion scripts ask for.

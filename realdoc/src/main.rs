@@ -112,6 +112,6 @@ fn run(cli: Cli, report: Report, started: Instant) -> Result<()> {
         Command::Prune { keep, adopted, change } => prune::run(&tool()?, keep, adopted, change),
         Command::Names { names } => names::print(&tool()?, names),
         Command::Completions { shell } => completions::print(report, shell),
-        Command::Man { directory } => manual::manual(report, directory.as_deref()),
+        Command::Man { page, directory } => manual::manual(report, page, directory.as_deref()),
     }
 }

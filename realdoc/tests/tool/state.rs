@@ -259,10 +259,16 @@ fn completions_and_manual_pages_know_every_command() {
     assert_eq!(offered("realdoc verify v"), place.release("v1"));
     assert!(offered("realdoc rollb").contains("rollback"));
     place.ok(&["man"]).has(".TH realdoc 1").has("EXIT STATUS").has("Exit codes");
+    place.ok(&["man", "realdoc.toml"]).has(".TH realdoc.toml 5").has("prune_after");
     place.ok(&["man", "--directory", "man"]);
-    let page = fs::read_to_string(place.at("man/realdoc.1")).unwrap();
+    let page = fs::read_to_string(place.at("man/man1/realdoc.1")).unwrap();
     assert!(page.contains("EXIT STATUS") && page.contains("FILES") && !page.contains(".SH EXTRA"), "{page}");
-    assert!(names(&place.at("man")).contains(&"realdoc-mark-bad.1".to_owned()));
+    assert!(names(&place.at("man/man1")).contains(&"realdoc-mark-bad.1".to_owned()));
+    assert_eq!(names(&place.at("man")), ["man1", "man5"]);
+    assert_eq!(names(&place.at("man/man5")), ["realdoc.toml.5"]);
+    let page = fs::read_to_string(place.at("man/man5/realdoc.toml.5")).unwrap();
+    assert_eq!(page, place.ok(&["man", "realdoc.toml"]).out);
+    assert!(page.contains(concat!("realdoc ", env!("CARGO_PKG_VERSION"))), "{page}");
     for hidden in ["__supervised", "__names"] {
         assert!(!place.ok(&["--help"]).out.contains(hidden));
     }
