@@ -49,7 +49,22 @@ fn what_the_documents_show() {
                 format!("<VirtualHost *:${{PORT}}>\nServerName {shown}.example\n{lines}</VirtualHost>\n")
             };
         }
-        let modules = ["alias", "dav", "dav_fs", "dir", "headers", "proxy", "proxy_fcgi", "rewrite", "vhost_alias"];
+        let modules = [
+            "alias",
+            "auth_basic",
+            "authn_core",
+            "authn_file",
+            "authz_host",
+            "authz_user",
+            "dav",
+            "dav_fs",
+            "dir",
+            "headers",
+            "proxy",
+            "proxy_fcgi",
+            "rewrite",
+            "vhost_alias",
+        ];
         let said = Httpd::ask(&site, Mpm::Event, &Config::new(&text).modules(&modules), &["-t"]);
         assert!(said.contains("Syntax OK"), "{file}: {said}");
     }

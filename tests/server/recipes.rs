@@ -14,6 +14,8 @@ use harness::{Client, Config, Httpd, Mpm, Page, Record, Release, Site, Verdict, 
 
 use crate::examples::placed;
 
+mod previews;
+
 const RECIPES: &str = "docs/recipes.md";
 const HOST: &str = "app.example";
 
