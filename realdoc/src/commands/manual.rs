@@ -106,6 +106,20 @@ mod tests {
         assert!(tables.values().map(Vec::len).sum::<usize>() > 20, "{tables:?}");
     }
 
+    #[test]
+    fn what_init_writes_shows_every_key() {
+        let text = include_str!("init/realdoc.toml");
+        for table in known(None) {
+            let (_, rest) = text.split_once(&format!("\n[{table}]\n")).unwrap_or_else(|| panic!("no [{table}]"));
+            let lines = rest.split("\n[").next().unwrap_or_default().lines();
+            let keys: Vec<&str> =
+                lines.filter_map(|line| Some(line.trim_start_matches("# ").split_once(" = ")?.0)).collect();
+            for key in known(Some(&table)) {
+                assert!(keys.contains(&&key[..]), "[{table}] {key}: {keys:?}");
+            }
+        }
+    }
+
     /// A configuration with these keys.
     fn parsed(keys: &[(&str, &str, &str)]) -> Result<Config, String> {
         let mut tables = BTreeMap::<&str, String>::new();
