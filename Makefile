@@ -11,7 +11,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := build
-.PHONY: build built install uninstall deps demo test test-suite-in deb test-deb rpm test-rpm release test-long test-schedules test-third-party test-tsan test-memcheck miri fuzz audit bench check clean help ready-bench ready-demo ready-package ready-test ready-third-party ready-check
+.PHONY: build built install uninstall deps demo test test-suite-in deb test-deb rpm test-rpm release test-long test-schedules test-third-party test-ansible test-tsan test-memcheck miri fuzz audit bench check clean help ready-ansible ready-bench ready-demo ready-package ready-test ready-third-party ready-check
 
 CARGO ?= $(or $(shell command -v cargo),$(wildcard $(HOME)/.cargo/bin/cargo),cargo)
 # APXS itself stays unset unless somebody sets it: cargo builds anew when the variable changes.
@@ -162,7 +162,7 @@ deps: ## Install the Debian packages that are missing (as root or through sudo)
 	@.ci/deps install
 
 # What a target needs is installed before it is built; .NOTPARALLEL keeps that order.
-ready-bench ready-check ready-demo ready-package ready-test ready-third-party:
+ready-ansible ready-bench ready-check ready-demo ready-package ready-test ready-third-party:
 	@.ci/deps for $(@:ready-%=%)
 
 demo: ready-demo build ## Show the problem and the cure, then a deploy: private httpds under load while docroots flip
@@ -197,6 +197,14 @@ test-long: ready-test build ## Restart each MPM 200 times under load and flips, 
 # make test runs these tests too, and they pass where their module is not installed. Here the line that says so is seen.
 test-third-party: ready-third-party build ## Run the tests beside modules of others (mod_rpaf, mod_perl, mod_wsgi, mpm-itk and so on)
 	@env --default-signal=HUP,INT,TERM $(CARGO) test $(CARGOFLAGS) -p realdoc-tests --test server -- --nocapture third_party::
+
+# ansible-core and ansible-lint come from PyPI, into a virtual environment.
+test-ansible: ready-ansible build ## Deploy to three sshds on loopback addresses with the Ansible collection, and lint it
+	@if ! [ -x $(target)/ansible/bin/ansible-lint ]; then
+		python3 -m venv $(target)/ansible
+		$(target)/ansible/bin/pip install --quiet --disable-pip-version-check ansible-core ansible-lint
+	fi
+	packaging/test-ansible $(tool) $(target)/ansible
 
 # A usual test run interrupts four times at most where there are too many schedules.
 test-schedules: ## Run the cache through more schedules of a few threads than a usual test run (INTERRUPTIONS=6)
