@@ -132,16 +132,17 @@ pub fn known<'r>(resolution: &'r Resolution, site: &Site<'_>) -> Option<&'r Walk
 /// server's own sections.
 #[inline]
 pub fn walk(request: Request<'_>, site: &Site<'_>, below: Below<'_>) -> Option<Status> {
-    // Nobody but this module attaches anything.
-    let Some(lists) = lists(below.resolution.attach(Lists::default)) else { return Some(FORBIDDEN) };
-    match lists.find(site, below.mapping) {
+    if below.mapping.is_none() && below.resolution.note() == request.server_note() {
+        return None;
+    }
+    match below.resolution.attached().and_then(lists).and_then(|lists| lists.find(site, below.mapping)) {
         Some(walk) => walk.run(request),
-        None => walk_first(request, site, below, lists),
+        None => walk_first(request, site, below),
     }
 }
 
 #[cold]
-fn walk_first(request: Request<'_>, site: &Site<'_>, below: Below<'_>, lists: &Lists) -> Option<Status> {
+fn walk_first(request: Request<'_>, site: &Site<'_>, below: Below<'_>) -> Option<Status> {
     let mapping = below.mapping.cloned().unwrap_or_else(|| below.resolution.mapping(below.docroot));
     let lead = |path: &[u8]| below.resolution.reroot(path).unwrap_or_else(|| path.to_vec());
     let walk = if below.is_kept {
@@ -158,7 +159,13 @@ fn walk_first(request: Request<'_>, site: &Site<'_>, below: Below<'_>, lists: &L
     };
     if below.is_kept && below.mapping.is_none() && matches!(walk, Walk::Own) {
         below.resolution.set_note(request.server_note());
+        // That says all of it, unless another server was first.
+        if below.resolution.note() == request.server_note() {
+            return None;
+        }
     }
+    // Nobody but this module attaches anything.
+    let Some(lists) = lists(below.resolution.attach(Lists::default)) else { return Some(FORBIDDEN) };
     lists.add(site, below.mapping.cloned(), walk);
     lists.find(site, below.mapping)?.run(request)
 }
@@ -206,7 +213,8 @@ fn list(
             )
         })
     };
-    let parts = CopyParts::new(pool);
+    // Not where nothing follows: there may be thousands of hosts.
+    let mut parts = None;
     let mut allowed = Override::default_of(server);
     let (mut sections, mut above, mut watches) = (Vec::new(), Vec::new(), Vec::new());
     let common = if rewrite.is_some() { common(server, &patterns, &all, mapping) } else { Vec::new() };
@@ -222,7 +230,10 @@ fn list(
                 continue;
             }
             Step::Section(number) => (*number, all[*number]),
-            Step::Led { section, path, is_wildcard } => (*section, all[*section].at(path, *is_wildcard, &parts)),
+            Step::Led { section, path, is_wildcard } => {
+                let parts = parts.get_or_insert_with(|| CopyParts::new(pool));
+                (*section, all[*section].at(path, *is_wildcard, parts))
+            }
         };
         let pattern = patterns[number];
         if has_rules(all[number]) && pattern.meets(&mapping.configured) {
