@@ -8,13 +8,14 @@ use std::io::Write;
 
 use apache_sys as sys;
 
-use crate::guard::guard;
+use crate::config::warnings::Warnings;
+use crate::config::{check, directives, warnings};
+use crate::httpd::panic::guard;
 use crate::httpd::{Pool, Request, Server, is_defined, is_rehearsal};
-use crate::map::{self, Mapped};
-use crate::pin::{self, Refused};
-use crate::rewrite::Rules;
-use crate::warnings::Warnings;
-use crate::{directives, dump, links, status, warnings};
+use crate::inspect::{dump, status};
+use crate::request::map::{self, Mapped};
+use crate::request::pin::{self, Refused};
+use crate::request::rewrite::Rules;
 
 /// A subrequest or an internal redirect begins: it gets the pin of the request that it came from.
 ///
@@ -37,7 +38,7 @@ pub unsafe extern "C" fn post_read_request(r: *mut sys::request_rec) -> c_int {
         // SAFETY: httpd guarantees a live request for the length of the call.
         let request = unsafe { Request::new(r) };
         #[cfg(feature = "fault-injection")]
-        crate::fault::strike(request, "post_read_request");
+        crate::failpoint::strike(request, "post_read_request");
         pin::begin(request);
         sys::DECLINED
     })
@@ -52,7 +53,7 @@ pub unsafe extern "C" fn map_to_storage(r: *mut sys::request_rec) -> c_int {
         // SAFETY: httpd guarantees a live request for the length of the call.
         let request = unsafe { Request::new(r) };
         #[cfg(feature = "fault-injection")]
-        crate::fault::strike(request, "map_to_storage");
+        crate::failpoint::strike(request, "map_to_storage");
         match map::map(request) {
             Mapped::ByHttpd => sys::DECLINED,
             Mapped::Walked(status) => status,
@@ -85,7 +86,7 @@ pub unsafe extern "C" fn check_config(
             // SAFETY: httpd guarantees the servers for as long as the configuration lives, and that this is its only thread.
             unsafe {
                 let main = Server::new(s);
-                links::check(main, &mut warnings);
+                check::check(main, &mut warnings);
                 warnings.tell_or_keep(main);
             }
         }

@@ -16,15 +16,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use apache_sys as sys;
 use docroot::Settings;
 
-use crate::directives::{ServerConfig, Shared, Site};
+use crate::config::directives::{ServerConfig, Shared, Site};
 use crate::realdoc_module;
 
-mod configuration;
+mod config_tree;
+pub mod panic;
 mod pool;
 mod request;
 mod sections;
 
-pub use configuration::{ByHost, Definition};
+pub use config_tree::{ByHost, Definition};
 pub use pool::{OwnPool, Pool, Text};
 pub use request::Request;
 pub use sections::{

@@ -19,45 +19,29 @@
 //!
 //! # Where things are
 //!
-//! | file | what |
+//! | folder or file | what |
 //! |---|---|
-//! | `hooks` | the functions that httpd calls at run time: guard, wrap, call, map |
-//! | `directives` | the functions that httpd calls while it reads its configuration, and what they set |
-//! | `pin` | what requests hold on to |
-//! | `map` | which file a request gets |
-//! | `sections`, `rewrite` | `<Directory>` sections that follow the links, and the rules of mod_rewrite in them |
-//! | `refuse` | what a request still gets whose docroot is refused |
-//! | `news` | what the log says of docroots |
-//! | `links` | which docroots are walked while the configuration is checked |
-//! | `proxies` | what goes around the links, and is warned of |
-//! | `arguments` | what other modules open by a name below the links, and is warned of |
-//! | `warnings` | when the operator is told what cannot be |
-//! | `dump`, `status` | what the operator can ask for |
+//! | `hooks` | the functions that httpd calls at run time: catch panics, wrap, call, map |
+//! | `config` | the directives and what a server keeps of them, the check of the configuration and its warnings |
+//! | `request` | the pin of a request, the file that it gets, the sections that follow links, what the log says |
+//! | `inspect` | what the operator can ask for: `DUMP_REALDOC` and the section of mod_status |
 //! | `httpd` | safe wrappers of httpd's structures |
-//! | `guard` | the wall that stops a panic |
+//! | `failpoint` | panics on demand, for the tests |
 
-mod arguments;
-mod directives;
-mod dump;
+mod config;
 #[cfg(feature = "fault-injection")]
-mod fault;
-mod guard;
+mod failpoint;
 mod hooks;
 mod httpd;
-mod links;
-mod map;
-mod news;
-mod pin;
-mod proxies;
-mod refuse;
-mod rewrite;
-mod sections;
-mod status;
-mod warnings;
+mod inspect;
+mod request;
 
 use std::mem::MaybeUninit;
 
 use apache_sys as sys;
+
+use crate::config::directives;
+use crate::httpd::panic;
 
 /// The type of mod_status's hook.
 type StatusHook = unsafe extern "C" fn(*mut sys::request_rec, std::ffi::c_int) -> std::ffi::c_int;
@@ -67,7 +51,7 @@ type StatusHook = unsafe extern "C" fn(*mut sys::request_rec, std::ffi::c_int) -
 /// # Safety
 /// Only httpd calls it, while it reads its configuration in its only thread.
 unsafe extern "C" fn register_hooks(_pool: *mut sys::apr_pool_t) {
-    guard::install();
+    panic::install();
     httpd::note_index();
     // SAFETY: httpd's registration functions, called when httpd asks for it. The predecessor list is static and ends
     // in a null pointer, the functions are static, and all have the signature of their hook.

@@ -2,6 +2,9 @@
 //!
 //! Owns: which docroots share an entry, and which are forgotten. Must not: know what an entry knows; that is `known.rs`.
 
+pub mod docroot;
+pub mod retained;
+
 use std::ffi::CStr;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -13,11 +16,11 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use crate::failure::Failure;
-use crate::kept::Kept;
-use crate::known::{Docroot, Look, News, NotAbsolute, REMIND_EVERY};
-use crate::resolve::Rules;
-use crate::system::{Moment, System};
+use self::docroot::{Docroot, Look, News, NotAbsolute, REMIND_EVERY};
+use self::retained::Kept;
+use crate::os::system::{Moment, System};
+use crate::resolve::failure::Failure;
+use crate::resolve::resolution::Rules;
 
 /// How many docroots that only requests know are remembered; beyond, the one that was used least lately is forgotten.
 pub const COMPUTED_MAX: usize = 4096;

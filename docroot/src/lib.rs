@@ -35,34 +35,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod arguments;
 mod cache;
-mod failure;
+mod config;
+mod escape;
 mod flip;
-mod kept;
-mod known;
+mod os;
 mod path;
-mod printable;
-mod readlink;
-mod releases;
-mod resolve;
-pub mod sections;
-mod settings;
-mod sys;
-mod system;
-mod walk;
-pub mod wildcard;
+mod resolve {
+    pub mod failure;
+    pub mod readlink;
+    pub mod realpath;
+    pub mod resolution;
+}
 
-pub use arguments::paths_in;
+pub use cache::docroot::{Answer, Docroot, Look, News, NotAbsolute, Record};
+pub use cache::retained::Id;
 pub use cache::{COMPUTED_MAX, Cache};
-pub use failure::Failure;
+pub use config::arguments::paths_in;
+pub use config::releases::{Passage, Releases};
+pub use config::settings::{Invalid, Settings, parse_every, parse_readlink, parse_releases, parse_switch};
+pub use config::{sections, wildcard};
+pub use escape::printable;
 pub use flip::flip;
-pub use kept::Id;
-pub use known::{Answer, Docroot, Look, News, NotAbsolute, Record};
+pub use os::linux::Os;
+pub use os::system::{Errno, FileId, Moment, Status, System, Terminated, Timestamp};
 pub use path::{folded, rest_under};
-pub use printable::printable;
-pub use releases::{Passage, Releases};
-pub use resolve::{Led, Link, Mode, Resolution, Rules, passages, passages_from};
-pub use settings::{Invalid, Settings, parse_every, parse_readlink, parse_releases, parse_switch};
-pub use sys::Os;
-pub use system::{Errno, FileId, Moment, Status, System, Terminated, Timestamp};
+pub use resolve::failure::Failure;
+pub use resolve::resolution::{Led, Link, Mode, Resolution, Rules, passages, passages_from};

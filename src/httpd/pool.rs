@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use apache_sys as sys;
 use docroot::Terminated;
 
-use crate::guard::guard;
+use crate::httpd::panic::guard;
 
 /// A C string by its address alone. httpd wants no more, and to count its length is work that most requests can do
 /// without.

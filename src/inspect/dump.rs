@@ -9,7 +9,7 @@ use docroot::{Answer, Docroot, Mode, Moment, Os, Rules, passages, printable};
 use std::time::Duration;
 
 use crate::httpd::Server;
-use crate::sections::following;
+use crate::request::sections::following;
 
 /// The docroots of all servers, as text.
 pub fn table(main: Server<'_>) -> String {

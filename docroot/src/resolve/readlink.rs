@@ -3,10 +3,10 @@
 //! Owns: finding the first link of a path, and where its text leads. Must not: follow another one, except to tell what
 //! lies above a link.
 
-use crate::failure::Failure;
+use crate::os::system::{Errno, System};
 use crate::path::{pop, push, rest_under, split_first};
-use crate::system::{Errno, System};
-use crate::walk::{Walk, with_terminated};
+use crate::resolve::failure::Failure;
+use crate::resolve::realpath::{Walk, with_terminated};
 
 /// What readlink mode finds on the way to a docroot.
 pub enum Found<'d> {

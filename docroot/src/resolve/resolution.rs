@@ -13,13 +13,13 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use once_cell::race::OnceBox;
 
-use crate::failure::Failure;
+use crate::config::releases::{Passage, Releases};
+use crate::config::sections::Mapping;
+use crate::os::system::{Errno, FileId, System, Terminated};
 use crate::path::{folded, last, led, rest_under};
-use crate::readlink::{FirstLink, Found, append_all, first_link};
-use crate::releases::{Passage, Releases};
-use crate::sections::Mapping;
-use crate::system::{Errno, FileId, System, Terminated};
-use crate::walk::{Met, Walk, with_terminated};
+use crate::resolve::failure::Failure;
+use crate::resolve::readlink::{FirstLink, Found, append_all, first_link};
+use crate::resolve::realpath::{Met, Walk, with_terminated};
 
 /// How far links are followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

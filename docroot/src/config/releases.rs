@@ -5,9 +5,9 @@
 use std::ffi::{CStr, CString};
 use std::sync::Arc;
 
+use crate::config::settings::Invalid;
+use crate::config::wildcard;
 use crate::path::{components, join, leading};
-use crate::settings::Invalid;
-use crate::wildcard;
 
 /// Patterns for the directories that links may lead to, each an absolute path whose components may have the wildcards
 /// of `<Directory>` (`*`, `?`, `[...]`), none of which matches a slash.

@@ -6,7 +6,7 @@
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 
-use crate::system::{Errno, FileId, Moment, Status, System, Terminated, Timestamp};
+use crate::os::system::{Errno, FileId, Moment, Status, System, Terminated, Timestamp};
 
 /// The operating system itself.
 #[derive(Clone, Copy, Debug, Default)]

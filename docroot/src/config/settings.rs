@@ -7,9 +7,9 @@ use std::ffi::CString;
 use std::fmt;
 use std::time::Duration;
 
+use crate::config::releases::Releases;
 use crate::path::components;
-use crate::releases::Releases;
-use crate::resolve::{Mode, Rules};
+use crate::resolve::resolution::{Mode, Rules};
 
 /// What one server or virtual host sets; `None` is what it inherits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

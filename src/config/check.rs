@@ -14,11 +14,11 @@ use docroot::{
     passages, passages_from, rest_under,
 };
 
-use crate::arguments::Arguments;
-use crate::directives::RulesOf;
+use crate::config::arguments::Arguments;
+use crate::config::directives::RulesOf;
+use crate::config::proxies::Proxies;
+use crate::config::warnings::Warnings;
 use crate::httpd::{Definition, Server};
-use crate::proxies::Proxies;
-use crate::warnings::Warnings;
 
 /// Warns of what cannot follow the links.
 ///

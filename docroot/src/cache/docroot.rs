@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use parking_lot::{RwLock, RwLockWriteGuard};
 
-use crate::failure::Failure;
-use crate::kept::{Id, Kept};
-use crate::resolve::{Directory, Mode, Resolution, Rules, resolve};
-use crate::system::{Moment, System};
+use crate::cache::retained::{Id, Kept};
+use crate::os::system::{Moment, System};
+use crate::resolve::failure::Failure;
+use crate::resolve::resolution::{Directory, Mode, Resolution, Rules, resolve};
 
 /// A look with one system call cannot see everything (a renamed ancestor, say); a whole walk at least this often can.
 const WALK_EVERY: Duration = Duration::from_secs(1);

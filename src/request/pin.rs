@@ -12,9 +12,9 @@ use docroot::sections::Mapping;
 use docroot::{Answer, Errno, Failure, Look, Moment, News, Os, Resolution, rest_under};
 use once_cell::unsync::OnceCell;
 
-use crate::directives::Site;
+use crate::config::directives::Site;
 use crate::httpd::{Request, Server, Text};
-use crate::news::report;
+use crate::request::log::report;
 
 /// What a request holds on to; its subrequests and internal redirects hold the same.
 #[derive(Clone, Copy)]
@@ -183,7 +183,7 @@ pub fn begin(request: Request<'_>) {
         return;
     };
     #[cfg(feature = "fault-injection")]
-    crate::fault::lay(request, request.root());
+    crate::failpoint::lay(request, request.root());
     // Ahead of all that is read of the request, so that nothing of it must be saved across the call.
     let now = Os::now();
     if !request.is_first() {
@@ -201,7 +201,7 @@ pub fn begin(request: Request<'_>) {
 }
 
 /// Whether the docroot of a request is the one that its server is configured for. If not, some module has computed one
-/// already, and [`map`](crate::map::map) will see it.
+/// already, and [`map`](crate::request::map::map) will see it.
 #[inline]
 fn is_configured<'r>(request: Request<'r>, site: &'r Site<'r>) -> bool {
     ptr::eq(request.document_root_address(), site.configured().as_ptr())

@@ -9,8 +9,8 @@
 
 use docroot::{Passage, paths_in, rest_under};
 
+use crate::config::warnings::Warnings;
 use crate::httpd::{ByHost, Definition, Server};
-use crate::warnings::Warnings;
 
 /// Directives whose paths this module leads itself, or warns of elsewhere.
 const LED: [&str; 16] = [

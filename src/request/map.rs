@@ -10,14 +10,14 @@ use docroot::sections::Mapping;
 use docroot::{Os, Resolution, rest_under};
 use once_cell::unsync::OnceCell;
 
-use crate::directives::Site;
+use crate::config::directives::Site;
 use crate::httpd::{Request, Status, Text};
-use crate::news::report;
-use crate::pin::{
+use crate::request::log::report;
+use crate::request::pin::{
     Computed, DOCUMENT_ROOT, Hold, Pin, Pinned, RELEASE, Refusal, Refused, Tree, join, look, resolved_docroot,
 };
-use crate::refuse;
-use crate::sections::{self, Below};
+use crate::request::refuse;
+use crate::request::sections::{self, Below};
 
 /// What is to become of a request that was mapped to a file.
 pub enum Mapped {
@@ -215,7 +215,7 @@ fn is_pinned_for(hold: Hold<'_>, site: &Site<'_>) -> bool {
 }
 
 /// Pins the docroot that a request has by now, because another module has chosen another server for it, or has given its
-/// server another docroot, since [`begin`](crate::pin::begin).
+/// server another docroot, since [`begin`](crate::request::pin::begin).
 #[cold]
 fn pin_again(request: Request<'_>) {
     let given = request.hold().and_then(Hold::docroot).filter(|given| request.has_own_document_root(given.as_ptr()));

@@ -13,8 +13,8 @@ use std::path::Path;
 
 use docroot::Passage;
 
+use crate::config::warnings::Warnings;
 use crate::httpd::{ByHost, Definition, Server};
-use crate::warnings::Warnings;
 
 /// What can send a request to a FastCGI server at a path of its own.
 const DIRECTIVES: [&str; 3] = ["ProxyPass", "ProxyPassMatch", "RewriteRule"];

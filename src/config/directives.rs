@@ -13,10 +13,10 @@ use docroot::{
     parse_switch,
 };
 
-use crate::guard::guard;
+use crate::httpd::panic::guard;
 use crate::httpd::{Command, Commands, Level, Pool, Server, Text, log};
-use crate::rewrite;
-use crate::sections::ListPool;
+use crate::request::rewrite;
+use crate::request::sections::ListPool;
 
 /// What a server or virtual host has of this module. There may be thousands, so it is small.
 #[derive(Default)]

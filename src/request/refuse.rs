@@ -11,8 +11,8 @@ use std::ffi::CStr;
 use docroot::sections::Pattern;
 
 use crate::httpd::{Override, Request, Section, is_error};
-use crate::map::Mapped;
-use crate::pin::{Refused, Tree};
+use crate::request::map::Mapped;
+use crate::request::pin::{Refused, Tree};
 
 /// What is below is no directory on any Linux, and nobody can make it one.
 const NOWHERE: &[u8] = b"/dev/null";

@@ -9,9 +9,9 @@ use std::ffi::CStr;
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::failure::Failure;
+use crate::os::system::{Errno, System};
 use crate::path::{pop, push, split_first};
-use crate::system::{Errno, System};
+use crate::resolve::failure::Failure;
 
 /// How many links a walk follows before it calls them a loop: as many as Linux (`path_resolution(7)`).
 const LINKS_MAX: usize = 40;

@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 
 use once_cell::race::OnceBox;
 
-use crate::resolve::Resolution;
+use crate::resolve::resolution::Resolution;
 
 /// How many resolutions a block has room for, and how many blocks there may be: each is found by one byte of a number.
 /// A block stays where it is, so that readers need no lock.
@@ -125,8 +125,8 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::resolve::{Rules, resolve};
-    use crate::sys::Os;
+    use crate::os::linux::Os;
+    use crate::resolve::resolution::{Rules, resolve};
 
     /// Resolutions of links to this many releases.
     fn resolutions<const N: usize>() -> [Resolution; N] {

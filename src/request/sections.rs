@@ -17,12 +17,12 @@ use docroot::sections::{Mapping, Pattern, Step, follow};
 use docroot::{Resolution, rest_under};
 use once_cell::race::OnceBox;
 
-use crate::directives::Site;
+use crate::config::directives::Site;
 use crate::httpd::{
     Applied, CopyParts, FORBIDDEN, ForeignModule, Level, Override, OwnPool, Pool, Request, Section, SectionList,
     Server, Status, is_error, log,
 };
-use crate::rewrite::{self, View, Watch};
+use crate::request::rewrite::{self, View, Watch};
 
 /// Where the lists of resolutions live that the process keeps. One pool for all of them, because the smallest that there
 /// is has room for several.

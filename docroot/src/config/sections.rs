@@ -18,8 +18,8 @@
 //! - What applies below the link stands as deep below the target.
 //! - What applies to the real path alone stays, and comes behind all others of its depth: it wins.
 
+use crate::config::wildcard;
 use crate::path::{components, leading, rest_under};
-use crate::wildcard;
 
 /// A configured path and the real path that it was led to. What lies below one lies below the other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

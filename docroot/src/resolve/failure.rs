@@ -6,9 +6,9 @@
 use std::ffi::CStr;
 use std::fmt;
 
+use crate::os::system::Errno;
 use crate::path::{folded, led, rest_under};
-use crate::resolve::{Led, Link, Resolution, Rules};
-use crate::system::Errno;
+use crate::resolve::resolution::{Led, Link, Resolution, Rules};
 
 /// Why a docroot could not be resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]

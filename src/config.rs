@@ -1,0 +1,7 @@
+//! What the configuration does: the directives, what a server keeps of them, and the check.
+
+pub mod arguments;
+pub mod check;
+pub mod directives;
+pub mod proxies;
+pub mod warnings;

@@ -1,0 +1,4 @@
+//! What an operator can ask for.
+
+pub mod dump;
+pub mod status;
