@@ -41,12 +41,7 @@ mod escape;
 mod flip;
 mod os;
 mod path;
-mod resolve {
-    pub mod failure;
-    pub mod readlink;
-    pub mod realpath;
-    pub mod resolution;
-}
+mod resolve;
 
 pub use cache::docroot::{Answer, Docroot, Look, News, NotAbsolute, Record};
 pub use cache::retained::Id;
