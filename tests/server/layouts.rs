@@ -1,7 +1,7 @@
 //! Where a docroot leads, in every layout of links and every mode: what applications see of it.
 //!
-//! Owns: `DOCUMENT_ROOT`, `CONTEXT_DOCUMENT_ROOT` and `SCRIPT_FILENAME` for the layouts that the README shows. Must
-//! not: flip.
+//! Owns: `DOCUMENT_ROOT`, `CONTEXT_DOCUMENT_ROOT` and `SCRIPT_FILENAME` for the layouts that `docs/directives.md`
+//! shows. Must not: flip.
 
 use std::fmt::Write as _;
 

@@ -8,7 +8,6 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use harness::document::texts;
-use harness::module::workspace;
 use harness::release::SSI_TOKENS;
 use harness::{Client, Config, Httpd, Mpm, Page, Record, Release, Site, Verdict, Visit, Visitors, on_each_mpm};
 
@@ -224,12 +223,12 @@ fn without_the_module() {
     assert!(record.mixed() + record.failed() > 0, "{record}");
 }
 
+/// `docs/modules.md` repeats this flip for mod_wsgi.
 #[test]
-fn the_flip_of_the_readme() {
-    let readme = fs::read_to_string(workspace().join("README.md")).expect("README.md");
-    for line in texts(RECIPES, PLAIN_SHELL.heading, "sh").concat().lines() {
-        assert!(readme.contains(&format!("    {line}\n")), "{line}");
-    }
+fn the_flip_for_mod_wsgi() {
+    let flip = texts(RECIPES, PLAIN_SHELL.heading, "sh").concat();
+    let repeated = texts("docs/modules.md", "mod_wsgi", "sh").concat();
+    assert!(repeated.starts_with(&flip), "{repeated}");
 }
 
 /// Links inside a release to what is shared, and a section for them that is written for the link.
