@@ -19,7 +19,7 @@ fn documents() -> Vec<String> {
         let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
         names.filter(|name| name.ends_with(".md")).map(|name| format!("{directory}{name}")).collect::<Vec<_>>()
     };
-    [in_directory(""), in_directory("docs/")].concat()
+    ["", "ansible/", "docs/", "tests/"].map(in_directory).concat()
 }
 
 /// How directives begin that httpd knows only with a module that is not its own. Blocks of those are tested where that module
