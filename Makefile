@@ -264,6 +264,7 @@ check: ready-check ## Check format, imports, lints and documentation
 	@$(CARGO) fmt --all --check
 	packaging/check-imports --test
 	packaging/check-imports
+	packaging/check-documents
 	$(CARGO) clippy --workspace --all-targets $(CARGOFLAGS) -- -D warnings
 	$(CARGO) clippy -p mod_realdoc --all-targets --features fault-injection $(CARGOFLAGS) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items $(CARGOFLAGS)
