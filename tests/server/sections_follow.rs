@@ -5,110 +5,15 @@
 
 use std::fs;
 
-use harness::raw::{RawResponse, ask};
-use harness::{Config, Httpd, Mpm, Site, on_each_mpm};
+use harness::raw::ask;
+use harness::{Mpm, Site, on_each_mpm};
 
-use crate::sections::warns;
+mod site;
+mod warnings;
 
-const NOTHING: &str =
-    "<Directory \"/\">\nAllowOverride None\nRequire all denied\nOptions FollowSymLinks\n</Directory>\n";
-const RELEASES: &str = "RealdocReleases \"${ROOT}/releases/*\"\n";
-const DOCROOT: &str = "DocumentRoot \"${ROOT}/current/public\"\n";
-
-/// What is asked for, and the status.
-type Expected<'e> = &'e [(&'e str, u16)];
-
-/// A site that grants at the docroot, denies `private`, and has `uploads` ignore its `.htaccess` files.
-const USUAL: Expected<'_> = &[
-    ("/page.html", 200),
-    ("/private/page.html", 403),
-    ("/private/deep/page.html", 403),
-    ("/uploads/page.html", 200),
-    ("/uploads/.htaccess", 403),
-];
-
-fn section(path: &str, what: &str) -> String {
-    format!("<Directory \"${{ROOT}}/{path}\">\n{what}\n</Directory>\n")
-}
-
-/// The sections of [`USUAL`] for this docroot.
-fn usual_sections(docroot: &str) -> String {
-    format!(
-        "<Files \".ht*\">\nRequire all denied\n</Files>\n{}{}{}",
-        section(docroot, "Require all granted\nAllowOverride All"),
-        section(&format!("{docroot}/private"), "Require all denied"),
-        section(&format!("{docroot}/uploads"), "AllowOverride None"),
-    )
-}
-
-/// Writes a docroot of [`USUAL`].
-fn fill(site: &Site, docroot: &str) {
-    for page in ["page.html", "private/page.html", "private/deep/page.html", "uploads/page.html", "secret.txt"] {
-        site.write(&format!("{docroot}/{page}"), &format!("{docroot} {page}\n"));
-    }
-    site.write(&format!("{docroot}/uploads/.htaccess"), "Require all denied\n");
-}
-
-/// Releases 1 and 2, and a link to the first.
-fn site() -> Site {
-    let site = Site::new();
-    for release in ["releases/1", "releases/2"] {
-        fill(&site, &format!("{release}/public"));
-    }
-    site.write("file", "a file\n");
-    site.symlink("current", "releases/1");
-    site
-}
-
-/// All in one virtual host, unless the text has some: httpd does not start where the main server's docroot is not there.
-fn config(text: &str) -> Config {
-    let host = if text.contains("<VirtualHost") {
-        text.to_owned()
-    } else {
-        format!("<VirtualHost 127.0.0.1:${{PORT}}>\nServerName host.test\n{text}</VirtualHost>\n")
-    };
-    Config::new(NOTHING)
-        .text("DocumentRoot \"${ROOT}\"")
-        .text(&host)
-        .modules(&["alias", "authz_host", "dir", "headers", "rewrite", "setenvif", "vhost_alias"])
-        .grants_nothing()
-}
-
-fn start(site: &Site, mpm: Mpm, text: &str) -> Httpd {
-    let httpd = Httpd::start(site, mpm, &config(text));
-    for text in ["[realdoc:error]", "[core:error]", "AH01630", "AH00529"] {
-        httpd.expect_error(text);
-    }
-    httpd
-}
-
-fn get(httpd: &Httpd, path: &str) -> RawResponse {
-    ask(httpd.port(), "GET", "host.test", path)
-}
-
-fn assert_answers(httpd: &Httpd, when: &str, expected: Expected<'_>) {
-    for (path, status) in expected {
-        let response = get(httpd, path);
-        assert_eq!(response.status(), *status, "{when}: {path}: {response:?}");
-    }
-}
-
-/// That httpd alone answers so, too: what a test expects is not the module's own invention.
-fn assert_control(site: &Site, mpm: Mpm, text: &str, expected: Expected<'_>) {
-    let text = format!(
-        "<IfModule mod_realdoc.c>\n{}</IfModule>\n",
-        text.lines().filter(is_ours).fold(String::new(), |all, line| all + line + "\n")
-    ) + &text.lines().filter(|line| !is_ours(line)).fold(String::new(), |all, line| all + line + "\n");
-    let control = Httpd::start_without_module(site, mpm, &config(&text));
-    for text in ["[core:error]", "AH01630"] {
-        control.expect_error(text);
-    }
-    assert_answers(&control, "without the module", expected);
-}
-
-fn is_ours(line: &&str) -> bool {
-    ["Realdoc", "UseReadlink", "RealpathEvery"].iter().any(|word| line.starts_with(word))
-}
+use site::{
+    DOCROOT, Expected, RELEASES, USUAL, assert_answers, assert_control, fill, get, section, site, start, usual_sections,
+};
 
 /// Restarts while the link leads elsewhere, and then puts the link right.
 fn restart_with_the_link_at(mpm: Mpm, target: &str) {
@@ -470,80 +375,6 @@ fn denials_stay(mpm: Mpm) {
 }
 
 on_each_mpm!(flips_and_restarts, denials_stay, prefork, worker, event);
-
-/// What follows is nothing to warn of.
-#[test]
-fn nothing_to_warn_of() {
-    let grant = section("current/public", "Require all granted");
-    let denied = section("current/public/private", "Require all denied");
-    for sections in [
-        denied.clone(),
-        section("current/public/private", "RewriteEngine Off"),
-        // Both paths are stated.
-        format!("{denied}{}", section("releases/*/public/private", "Require all denied")),
-        "<DirectoryMatch \"^${ROOT}/current/public/private\">\nRequire all denied\n</DirectoryMatch>\n".to_owned(),
-        section("*/public/private", "Require all denied"),
-    ] {
-        for releases in ["", RELEASES] {
-            warns(&format!("{releases}{DOCROOT}{grant}{sections}"), &[]);
-        }
-    }
-}
-
-/// The link's name is a part of a name in an expression.
-#[test]
-fn expressions_that_only_look_like_the_link() {
-    for (link, expression) in [("git", "/\\.git"), ("site", "/websites/"), ("html", "\\.html?$")] {
-        let site = site();
-        site.symlink(link, "releases/1");
-        let text = config(&format!(
-            "{RELEASES}DocumentRoot \"${{ROOT}}/{link}/public\"\n{}\
-             <DirectoryMatch \"{expression}\">\nRequire all denied\n</DirectoryMatch>\n",
-            section(&format!("{link}/public"), "Require all granted")
-        ));
-        let said = Httpd::ask(&site, Mpm::Event, &text, &["-t"]);
-        assert!(!said.contains("[realdoc:warn]"), "{link} {expression}: {said}");
-    }
-}
-
-/// One section of the main server over eight hosts is one section.
-#[test]
-fn one_warning_for_many_hosts() {
-    let site = site();
-    let mut text = section("*/public/private", "RewriteEngine On\nRewriteRule ^ - [F]");
-    for number in 1..=8 {
-        site.symlink(&format!("current{number}"), "releases/1");
-        text += &format!(
-            "<VirtualHost 127.0.0.1:${{PORT}}>\nServerName h{number}.test\nDocumentRoot \"${{ROOT}}/current{number}/public\"\n\
-             </VirtualHost>\n"
-        );
-    }
-    let said = Httpd::ask(&site, Mpm::Event, &config(&text), &["-t"]);
-    let count = said.matches("[realdoc:warn]").count();
-    assert!(count <= 1, "{count} warnings: {said}");
-}
-
-/// Patterns that are written through a linked parent refuse every request, so that is said when it can be seen.
-#[test]
-fn a_docroot_that_is_refused_is_warned_of() {
-    let site = Site::new();
-    fill(&site, "data/www/app/releases/1/public");
-    site.symlink("www", "data/www");
-    site.symlink("data/www/app/current", "releases/1");
-    let text = config(&format!(
-        "RealdocReleases \"${{ROOT}}/www/app/releases/*\"\nDocumentRoot \"${{ROOT}}/www/app/current/public\"\n{}",
-        section("www/app/current/public", "Require all granted")
-    ));
-    let tested = Httpd::ask(&site, Mpm::Event, &text, &["-t"]);
-    let httpd = Httpd::start(&site, Mpm::Event, &text);
-    httpd.expect_error("[realdoc:error]");
-    assert_eq!(get(&httpd, "/page.html").status(), 503);
-    for (how, said) in [("-t", tested), ("start", httpd.error_log())] {
-        let warnings: Vec<&str> = said.lines().filter(|line| line.contains("[realdoc:warn]")).collect();
-        let is_told = |line: &&str| line.contains("RealdocReleases") && line.contains("/www/app/current/public");
-        assert!(warnings.iter().any(is_told), "{how}: {said}");
-    }
-}
 
 /// Moving a site whole and back again, with its link, loses nothing either.
 fn renamed_away_and_back(mpm: Mpm) {
