@@ -21,6 +21,7 @@
 
 mod batch;
 mod host;
+mod opening;
 mod oracle;
 mod rng;
 mod shrink;
