@@ -18,9 +18,9 @@ use smallvec::SmallVec;
 
 use self::docroot::{Docroot, Look, News, NotAbsolute, REMIND_EVERY};
 use self::retained::Kept;
+use crate::config::rules::Rules;
 use crate::os::system::{Moment, System};
 use crate::resolve::failure::Failure;
-use crate::resolve::resolution::Rules;
 
 /// How many docroots that only requests know are remembered; beyond, the one that was used least lately is forgotten.
 pub const COMPUTED_MAX: usize = 4096;

@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use docroot::{Docroot, Errno, Mode, News, Os, Passage, Releases, Resolution, Rules, passages};
+use docroot::{Docroot, Errno, Mode, News, Os, Releases, Resolution, Rules, survey};
 
 /// A directory with releases in it, whose own path has no symlink.
 struct Tree {
@@ -63,7 +63,8 @@ fn resolve(docroot: &Path, mode: Mode) -> Result<Resolved, Errno> {
 }
 
 fn links(resolution: &Resolution) -> Vec<(PathBuf, PathBuf)> {
-    resolution.links().iter().map(|link| (os(link.path()).into(), os(link.target()).into())).collect()
+    let path = |bytes: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
+    resolution.links().iter().map(|hop| (path(&hop.link), path(hop.target.as_ref().unwrap()))).collect()
 }
 
 fn os(text: &CStr) -> std::ffi::OsString {
@@ -326,32 +327,37 @@ fn other_paths_under_the_links_go_the_same_way() {
     }
 }
 
+/// Each link on the way to a docroot, and its target.
+fn surveyed(docroot: &CStr, rules: &Rules) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    survey(&Os, docroot, rules).into_iter().map(|hop| (hop.link, hop.target)).collect()
+}
+
 #[test]
-fn passages_are_known_as_far_as_one_can_get() {
+fn links_are_known_as_far_as_one_can_get() {
     let tree = Tree::new();
     tree.link("current", "A").link("A", "release-12").link("dangling", "via").link("via", "none");
     let mut releases = Releases::default();
     releases.add(tree.at("release-*").as_os_str().as_bytes()).unwrap();
     let of = |name: &str, mode: &Mode| {
         let path = CString::new(tree.at(name).as_os_str().as_bytes()).unwrap();
-        passages(&Os, &path, &Rules { mode: mode.clone(), releases: Some(releases.clone()) })
+        surveyed(&path, &Rules { mode: mode.clone(), releases: Some(releases.clone()) })
     };
     let bytes = |name: &str| tree.at(name).as_os_str().as_bytes().to_vec();
-    let passage = |link: &str, target: Option<&str>| Passage { link: bytes(link), target: target.map(bytes) };
+    let hop = |link: &str, target: Option<&str>| (bytes(link), target.map(bytes));
     let real = Mode::Realpath;
     assert_eq!(
         of("current/x/y", &real),
-        [passage("current", Some("release-12")), passage("A", Some("release-12"))],
+        [hop("current", Some("release-12")), hop("A", Some("release-12"))],
         "what the release has not is no link"
     );
-    assert_eq!(of("dangling/x", &real), [passage("dangling", None), passage("via", None)]);
+    assert_eq!(of("dangling/x", &real), [hop("dangling", None), hop("via", None)]);
     assert_eq!(of("missing/x", &real), [], "what is missing may never have been meant for a link");
     assert_eq!(of("release-12", &real), []);
-    assert_eq!(of("current/htdocs", &readlink()), [passage("current", None)], "A is none of the releases");
+    assert_eq!(of("current/htdocs", &readlink()), [hop("current", None)], "A is none of the releases");
     tree.link("direct", "release-12");
-    assert_eq!(of("direct/htdocs", &readlink()), [passage("direct", Some("release-12"))]);
+    assert_eq!(of("direct/htdocs", &readlink()), [hop("direct", Some("release-12"))]);
     let anywhere = Rules { mode: readlink(), releases: None };
     let path = CString::new(tree.at("dangling").as_os_str().as_bytes()).unwrap();
-    assert_eq!(passages(&Os, &path, &anywhere), [passage("dangling", Some("via"))]);
+    assert_eq!(surveyed(&path, &anywhere), [hop("dangling", Some("via"))]);
     assert_eq!(of("missing/x", &readlink()), []);
 }

@@ -13,9 +13,11 @@ use std::time::Duration;
 use parking_lot::{RwLock, RwLockWriteGuard};
 
 use crate::cache::retained::{Id, Kept};
+use crate::config::rules::{Mode, Rules};
 use crate::os::system::{Moment, System};
 use crate::resolve::failure::Failure;
-use crate::resolve::resolution::{Directory, Mode, Resolution, Rules, resolve};
+use crate::resolve::resolution::{DirectoryId, Resolution};
+use crate::resolve::resolver::resolve;
 
 /// A look with one system call cannot see everything (a renamed ancestor, say); a whole walk at least this often can.
 const WALK_EVERY: Duration = Duration::from_secs(1);
@@ -66,7 +68,7 @@ struct Known {
     /// What the last walk that came through led to.
     good: Option<Good>,
     /// What tells whether that still holds, where it is not its texts.
-    directory: Directory,
+    directory: DirectoryId,
     /// What is to be remembered of failures, if there ever was one.
     trouble: Option<Box<Trouble>>,
 }
@@ -349,10 +351,10 @@ impl Docroot {
     #[cold]
     fn walk(&self, system: &impl System, now: Moment) -> Look {
         let failure = match resolve(system, &self.path, &self.rules) {
-            Ok((resolution, _)) if resolution.is_refused(&self.rules) => {
-                Failure::outside_releases(&self.path, &resolution, &self.rules)
-            }
-            Ok((resolution, directory)) => return self.succeed(resolution, directory, now),
+            Ok((resolution, directory)) => match resolution.refusal(&self.path, &self.rules) {
+                None => return self.succeed(resolution, directory, now),
+                Some(refusal) => refusal,
+            },
             Err(failure) => failure,
         };
         loop {
@@ -383,7 +385,7 @@ impl Docroot {
         }
     }
 
-    fn succeed(&self, resolution: Resolution, directory: Directory, now: Moment) -> Look {
+    fn succeed(&self, resolution: Resolution, directory: DirectoryId, now: Moment) -> Look {
         let mut known = self.known.write();
         if self.is_newer(&known, now) {
             return Look { answer: Answer::Resolved(Arc::new(resolution)), id: None, news: None };

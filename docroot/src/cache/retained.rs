@@ -125,8 +125,9 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::config::rules::Rules;
     use crate::os::linux::Os;
-    use crate::resolve::resolution::{Rules, resolve};
+    use crate::resolve::resolver::resolve;
 
     /// Resolutions of links to this many releases.
     fn resolutions<const N: usize>() -> [Resolution; N] {

@@ -5,7 +5,7 @@
 use std::ffi::{CStr, CString};
 use std::sync::Arc;
 
-use crate::config::settings::Invalid;
+use crate::config::invalid::Invalid;
 use crate::config::wildcard;
 use crate::path::{components, join, leading};
 
@@ -73,16 +73,6 @@ impl Releases {
 
 fn join_components(path: &[u8]) -> Vec<u8> {
     join(&components(path).collect::<Vec<_>>())
-}
-
-/// A link that stands between a configured path and the real one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passage {
-    /// Where the link is.
-    pub link: Vec<u8>,
-    /// Where it leads at present; `None` if it leads nowhere, or where it may not lead, so that it must be one that is
-    /// meant for releases.
-    pub target: Option<Vec<u8>>,
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 
-use crate::os::system::{Errno, FileId, Moment, Status, System, Terminated, Timestamp};
+use crate::os::system::{Errno, FileId, Moment, Status, System, Timestamp};
 
 /// The operating system itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,10 +26,10 @@ impl Os {
 impl System for Os {
     fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
         let mut buffer = [MaybeUninit::uninit(); TEXT_MAX];
-        read_link_into(path.into(), &mut buffer).map(<[u8]>::to_vec)
+        read_link_into(path, &mut buffer).map(<[u8]>::to_vec)
     }
 
-    fn has_text(&self, path: Terminated<'_>, text: &[u8]) -> bool {
+    fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
         let mut buffer = [MaybeUninit::uninit(); TEXT_MAX];
         // One byte more than expected tells a longer text that begins alike from the same text.
         let Some(enough) = buffer.get_mut(..text.len() + 1) else {
@@ -65,11 +65,10 @@ impl System for Os {
     }
 }
 
-fn read_link_into<'b>(path: Terminated<'_>, buffer: &'b mut [MaybeUninit<u8>]) -> Result<&'b [u8], Errno> {
-    let path = path.bytes();
-    // SAFETY: the last byte of what `Terminated` holds is a NUL, and the kernel writes at most the buffer's length into
-    // the buffer, which this function has for itself.
-    let length = unsafe { libc::readlink(path.as_ptr().cast(), buffer.as_mut_ptr().cast(), buffer.len()) };
+fn read_link_into<'b>(path: &CStr, buffer: &'b mut [MaybeUninit<u8>]) -> Result<&'b [u8], Errno> {
+    // SAFETY: `path` ends in NUL because it is a CStr, and the kernel writes at most the buffer's length into the buffer,
+    // which this function alone refers to.
+    let length = unsafe { libc::readlink(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
     let Ok(length) = usize::try_from(length) else {
         return Err(last_errno());
     };
@@ -108,11 +107,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let link = dir.path().join("link");
         symlink("releases/42", &link).unwrap();
-        assert!(Os.has_text((&*c(&link)).into(), b"releases/42"));
-        assert!(!Os.has_text((&*c(&link)).into(), b"releases/4"), "a longer text that begins alike is another text");
-        assert!(!Os.has_text((&*c(&link)).into(), b"releases/421"));
-        assert!(!Os.has_text((&*c(dir.path())).into(), b""), "a directory has no text");
-        assert!(!Os.has_text((&*c(&link)).into(), &[b'a'; TEXT_MAX]), "a text longer than any is not there");
+        assert!(Os.has_text(&c(&link), b"releases/42"));
+        assert!(!Os.has_text(&c(&link), b"releases/4"), "a longer text that begins alike is another text");
+        assert!(!Os.has_text(&c(&link), b"releases/421"));
+        assert!(!Os.has_text(&c(dir.path()), b""), "a directory has no text");
+        assert!(!Os.has_text(&c(&link), &[b'a'; TEXT_MAX]), "a text longer than any is not there");
     }
 
     #[test]
@@ -123,7 +122,7 @@ mod tests {
         let text = "a/".repeat(2047) + "a";
         symlink(&text, &link).unwrap();
         assert_eq!(Os.read_link(&c(&link)).unwrap(), text.as_bytes());
-        assert!(Os.has_text((&*c(&link)).into(), text.as_bytes()));
+        assert!(Os.has_text(&c(&link), text.as_bytes()));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub trait System {
     fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno>;
 
     /// Whether the symlink at `path` has exactly this text. One system call, no allocation; an error is a no.
-    fn has_text(&self, path: Terminated<'_>, text: &[u8]) -> bool;
+    fn has_text(&self, path: &CStr, text: &[u8]) -> bool;
 
     /// What `path` leads to, all symlinks followed. One system call, no allocation.
     ///
@@ -27,36 +27,6 @@ pub trait System {
 
     /// The present time by the clock that file systems stamp with, in that clock's coarse steps.
     fn file_clock(&self) -> Timestamp;
-}
-
-/// A C string that begins where these bytes begin, and ends somewhere in them. The operating system wants no more than
-/// that, and to count the length is work that a request can do without.
-#[derive(Clone, Copy, Debug)]
-pub struct Terminated<'b>(&'b [u8]);
-
-impl<'b> Terminated<'b> {
-    /// The string at the beginning of `bytes`, if the last of them is a NUL, so that it ends.
-    #[inline]
-    pub fn new(bytes: &'b [u8]) -> Option<Self> {
-        (bytes.last() == Some(&0)).then_some(Self(bytes))
-    }
-
-    /// The bytes, the last of which is a NUL.
-    #[inline]
-    pub fn bytes(self) -> &'b [u8] {
-        self.0
-    }
-
-    /// The string with its length.
-    pub fn to_c_str(self) -> &'b CStr {
-        CStr::from_bytes_until_nul(self.0).unwrap_or_default()
-    }
-}
-
-impl<'b> From<&'b CStr> for Terminated<'b> {
-    fn from(string: &'b CStr) -> Self {
-        Self(string.to_bytes_with_nul())
-    }
 }
 
 /// What [`System::status`] tells of a file.

@@ -6,9 +6,10 @@
 use std::ffi::CStr;
 use std::fmt;
 
+use crate::config::releases::Releases;
 use crate::os::system::Errno;
-use crate::path::{folded, led, rest_under};
-use crate::resolve::resolution::{Led, Link, Resolution, Rules};
+use crate::path::{folded, rest_under};
+use crate::resolve::hop::{Led, LinkHop};
 
 /// Why a docroot could not be resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,38 +43,28 @@ impl Failure {
         Self::of(at, Cause::AnotherLink)
     }
 
+    /// The failure of a docroot that resolves to `at`, where the rules do not admit it.
+    pub(crate) fn outside_releases(at: &[u8]) -> Self {
+        Self::of(at, Cause::OutsideReleases)
+    }
+
     fn of(at: &[u8], cause: Cause) -> Self {
         let at = if at.is_empty() { b"/".to_vec() } else { at.to_vec() };
         Self { at, cause, astray: Vec::new(), unproven: Vec::new(), passed: Vec::new() }
     }
 
-    /// The failure of a docroot whose walk had met `links`, each with its target if it had got there. It was for the link
-    /// `entering`, the last that the docroot itself goes through, to lead into a release.
-    pub(crate) fn judged<'l>(
-        mut self,
-        links: impl IntoIterator<Item = (&'l [u8], Option<&'l [u8]>)>,
-        entering: Option<usize>,
-        rules: &Rules,
-    ) -> Self {
-        for (index, (link, target)) in links.into_iter().enumerate() {
-            let admitted = target.zip(rules.releases.as_ref()).filter(|(target, releases)| releases.admits(target));
+    /// The same failure with the links to blame: `hops` are those that the walk had met. The link `entering`, the last
+    /// that the docroot itself goes through, was to lead into a release.
+    pub(crate) fn judged(mut self, hops: &[LinkHop], entering: Option<usize>, releases: Option<&Releases>) -> Self {
+        for (index, LinkHop { link, target, .. }) in hops.iter().enumerate() {
+            let admitted = target.as_ref().filter(|target| releases.is_some_and(|releases| releases.admits(target)));
             match admitted {
-                None => self.astray.push(link.to_vec()),
-                Some(_) if entering.is_some_and(|entering| index >= entering) => self.unproven.push(link.to_vec()),
-                Some((target, _)) => self.passed.push((link.to_vec(), target.to_vec())),
+                None => self.astray.push(link.clone()),
+                Some(_) if entering.is_some_and(|entering| index >= entering) => self.unproven.push(link.clone()),
+                Some(target) => self.passed.push((link.clone(), target.clone())),
             }
         }
         self
-    }
-
-    /// The failure of `docroot`, which led to `resolution`.
-    pub(crate) fn outside_releases(docroot: &CStr, resolution: &Resolution, rules: &Rules) -> Self {
-        let links = resolution.links();
-        // A link may lead to a directory above the releases if a later one leads into one of them. If none does, that
-        // was for the last one to do.
-        let entering = resolution.release().is_none().then(|| last_on_the_way(docroot, &links));
-        let links = links.iter().map(|link| (link.path().to_bytes(), Some(link.target().to_bytes())));
-        Self::of(resolution.docroot().to_bytes(), Cause::OutsideReleases).judged(links, entering, rules)
     }
 
     /// Whether `path` lies under the configured `docroot`, under what is missing on the way there, or under a link that
@@ -102,19 +93,6 @@ impl Failure {
             Cause::OutsideReleases | Cause::AnotherLink => None,
         }
     }
-}
-
-/// Which is the last of `links` that `docroot` itself goes through. Those behind it were met in its text.
-fn last_on_the_way(docroot: &CStr, links: &[Link<'_>]) -> usize {
-    let mut path = folded(docroot.to_bytes());
-    let mut last = 0;
-    for (index, link) in links.iter().enumerate() {
-        if let Some(next) = led(&path, link.path().to_bytes(), link.target().to_bytes()) {
-            last = index;
-            path = folded(&next);
-        }
-    }
-    last
 }
 
 impl fmt::Display for Failure {

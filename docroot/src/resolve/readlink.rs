@@ -6,26 +6,20 @@
 use crate::os::system::{Errno, System};
 use crate::path::{pop, push, rest_under, split_first};
 use crate::resolve::failure::Failure;
+use crate::resolve::hop::LinkHop;
 use crate::resolve::realpath::{Walk, with_terminated};
 
-/// What readlink mode finds on the way to a docroot.
+/// The outcome of a search for the first link of a docroot.
 pub enum Found<'d> {
-    /// The only link that it knows of.
-    Link(FirstLink<'d>),
-    /// No link: the docroot in its canonical form.
+    /// The first link.
+    Link {
+        /// The link, with its text made absolute as the target.
+        hop: LinkHop,
+        /// The rest of the docroot behind the link.
+        behind: &'d [u8],
+    },
+    /// There is no link: the docroot in its canonical form.
     Canonical(Vec<u8>),
-}
-
-/// The first link on the way to a docroot.
-pub struct FirstLink<'d> {
-    /// Where it is.
-    pub link: Vec<u8>,
-    /// Its text, made absolute.
-    pub target: Vec<u8>,
-    /// What it says.
-    pub text: Vec<u8>,
-    /// What of the docroot stands behind it.
-    pub behind: &'d [u8],
 }
 
 /// Looks for the first link of a docroot from `start` on.
@@ -57,7 +51,7 @@ pub fn first_link<'d>(system: &impl System, docroot: &'d [u8], start: &[u8]) -> 
         match with_terminated(&at, |path| system.read_link(path))? {
             Ok(text) => {
                 let target = join_text(system, &at, &text, unexamined)?;
-                return Ok(Found::Link(FirstLink { link: at, target, text, behind: ahead }));
+                return Ok(Found::Link { hop: LinkHop { link: at, text, target: Some(target) }, behind: ahead });
             }
             Err(Errno(libc::EINVAL)) => {}
             Err(errno) => return Err(Failure::new(&at, errno)),

@@ -12,19 +12,10 @@ use smallvec::{SmallVec, smallvec};
 use crate::os::system::{Errno, System};
 use crate::path::{pop, push, split_first};
 use crate::resolve::failure::Failure;
+use crate::resolve::hop::LinkHop;
 
 /// How many links a walk follows before it calls them a loop: as many as Linux (`path_resolution(7)`).
 const LINKS_MAX: usize = 40;
-
-/// A link that a walk has met.
-pub struct Met {
-    /// Where it is.
-    pub link: Vec<u8>,
-    /// The real path that it leads to, once the walk has got there.
-    pub target: Vec<u8>,
-    /// What it says.
-    pub text: Vec<u8>,
-}
 
 /// The walk of realpath mode, one component at a time. With few allocations, because thousands of docroots may be walked
 /// when a server starts.
@@ -35,7 +26,7 @@ pub struct Walk<'p, S> {
     /// How far it has come: real directories only, without a trailing slash; empty is the root.
     pub at: Vec<u8>,
     /// The links met so far, in this order.
-    pub links: Vec<Met>,
+    pub links: Vec<LinkHop>,
     /// The texts that are being walked, the innermost last: of which link (of none: the path itself), and how much of it
     /// is done.
     open: SmallVec<[(Option<usize>, usize); 4]>,
@@ -63,7 +54,7 @@ impl<'p, S: System> Walk<'p, S> {
             let text = link.map_or(self.path, |index| &self.links[index].text);
             let Some((name, rest)) = split_first(&text[*done..]) else {
                 if let Some(index) = *link {
-                    self.links[index].target.clone_from(&self.at);
+                    self.links[index].target = Some(self.at.clone());
                 }
                 self.open.pop();
                 continue;
@@ -89,11 +80,6 @@ impl<'p, S: System> Walk<'p, S> {
         Ok(())
     }
 
-    /// Whether the walk has got to where this link leads.
-    pub fn got_to(&self, index: usize) -> bool {
-        self.open.iter().all(|&(open, _)| open != Some(index))
-    }
-
     fn follow(&mut self, text: Vec<u8>) -> Result<(), Failure> {
         if self.links.len() == LINKS_MAX {
             return Err(Failure::new(&self.at, Errno(libc::ELOOP)));
@@ -103,7 +89,7 @@ impl<'p, S: System> Walk<'p, S> {
         }
         self.open.push((Some(self.links.len()), 0));
         let is_absolute = text.first() == Some(&b'/');
-        self.links.push(Met { link: self.at.clone(), target: Vec::new(), text });
+        self.links.push(LinkHop { link: self.at.clone(), text, target: None });
         if is_absolute {
             self.at.clear();
         } else {

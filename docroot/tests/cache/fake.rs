@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::CStr;
 
-use docroot::{Docroot, Errno, FileId, Status, System, Terminated, Timestamp};
+use docroot::{Docroot, Errno, FileId, Status, System, Timestamp};
 
 pub const MISSING: Errno = Errno(libc::ENOENT);
 const NO_LINK: Errno = Errno(libc::EINVAL);
@@ -95,8 +95,8 @@ impl System for Fake {
         }
     }
 
-    fn has_text(&self, path: Terminated<'_>, text: &[u8]) -> bool {
-        self.read_link(path.to_c_str()).is_ok_and(|now| now == text)
+    fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
+        self.read_link(path).is_ok_and(|now| now == text)
     }
 
     fn status(&self, path: &CStr) -> Result<Status, Errno> {
@@ -159,7 +159,7 @@ impl System for Interleaved<'_> {
         text
     }
 
-    fn has_text(&self, path: Terminated<'_>, text: &[u8]) -> bool {
+    fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
         let has = self.files.has_text(path, text);
         self.interrupt();
         has

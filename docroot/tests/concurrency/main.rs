@@ -34,9 +34,9 @@ fn is_fresh(scenario: &Scenario, world: &World, done: &[Done]) {
             continue;
         };
         assert!(!resolution.links().is_empty());
-        for link in resolution.links() {
-            let path = link.path().to_str().expect("text");
-            let target = link.target().to_str().expect("text");
+        for hop in resolution.links() {
+            let path = str::from_utf8(&hop.link).expect("text");
+            let target = str::from_utf8(hop.target.as_ref().expect("a target")).expect("text");
             // A link's text leads to its target through the links behind it.
             let leads =
                 |text: &str| resolution.reroot(text.as_bytes()).map_or(text == target, |led| led == target.as_bytes());

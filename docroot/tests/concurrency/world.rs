@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::CStr;
 
 use corosensei::Yielder;
-use docroot::{Errno, FileId, Moment, Status, System, Terminated, Timestamp};
+use docroot::{Errno, FileId, Moment, Status, System, Timestamp};
 
 /// One step of the scheduler takes as long.
 #[derive(Clone, Copy)]
@@ -146,8 +146,8 @@ impl System for Seen<'_> {
         self.failing(result)
     }
 
-    fn has_text(&self, path: Terminated<'_>, text: &[u8]) -> bool {
-        self.call(|| self.world.text(path.to_c_str().to_str().expect("text")).is_some_and(|now| now.as_bytes() == text))
+    fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
+        self.call(|| self.world.text(path.to_str().expect("text")).is_some_and(|now| now.as_bytes() == text))
     }
 
     fn status(&self, path: &CStr) -> Result<Status, Errno> {

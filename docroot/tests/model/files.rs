@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 
-use docroot::{Errno, FileId, Status, System, Terminated, Timestamp};
+use docroot::{Errno, FileId, Status, System, Timestamp};
 
 /// `path_resolution(7)`.
 const LINKS_MAX: usize = 40;
@@ -270,8 +270,8 @@ impl System for Files {
         self.text(path.to_bytes()).map_err(Errno)
     }
 
-    fn has_text(&self, path: Terminated<'_>, text: &[u8]) -> bool {
-        self.text(path.to_c_str().to_bytes()).is_ok_and(|now| now == text)
+    fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
+        self.text(path.to_bytes()).is_ok_and(|now| now == text)
     }
 
     fn status(&self, path: &CStr) -> Result<Status, Errno> {

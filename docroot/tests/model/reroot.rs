@@ -60,7 +60,7 @@ fn other_path(bytes: &mut Bytes<'_>, files: &Files, resolution: &Resolution, doc
     let links = resolution.links();
     let mut path = match bytes.below(4) {
         0 => docroot.to_vec(),
-        1 | 2 if !links.is_empty() => links[bytes.below(links.len())].path().to_bytes().to_vec(),
+        1 | 2 if !links.is_empty() => links[bytes.below(links.len())].link.clone(),
         _ => {
             let directories = files.directories();
             files.path_of(bytes.one_of(&directories))
@@ -78,7 +78,7 @@ fn check_path(files: &Files, resolution: &Resolution, path: &[u8]) {
     if !is_plain(path) {
         return;
     }
-    let is_under_link = resolution.links().iter().any(|link| is_under(path, link.path().to_bytes()));
+    let is_under_link = resolution.links().iter().any(|hop| is_under(path, &hop.link));
     let Some(led) = resolution.reroot(path) else {
         assert!(!is_under_link, "{path:?} is under a link of {resolution:?}");
         return;

@@ -1,0 +1,67 @@
+//! Data of the embedding program that lives as long as a resolution.
+//!
+//! Owns: both kinds, the boxed value and the note. Must not: matter to where a docroot leads; two resolutions with
+//! different attachments are equal.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use once_cell::race::OnceBox;
+
+/// Written once, read by any thread without a lock. A clone of the resolution has none of this.
+#[derive(Default)]
+pub struct Attachment {
+    value: OnceBox<Box<dyn Any + Send + Sync>>,
+    /// Two words that a request compares instead of a look into `value`.
+    note: [AtomicUsize; 2],
+}
+
+impl Attachment {
+    /// The note; both words are zero until [`Attachment::set_note`].
+    #[inline]
+    pub fn note(&self) -> [usize; 2] {
+        let [first, second] = &self.note;
+        [first.load(Acquire), second.load(Relaxed)]
+    }
+
+    /// Sets the note, whose words must not be zero, unless another thread has.
+    pub fn set_note(&self, [first, second]: [usize; 2]) {
+        // The thread that wins the second word writes the first. A reader of the first sees the second (Release, Acquire).
+        if self.note[1].compare_exchange(0, second, Relaxed, Relaxed).is_ok() {
+            self.note[0].store(first, Release);
+        }
+    }
+
+    /// The attached value.
+    #[inline]
+    pub fn value(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.value.get().map(|value| &**value)
+    }
+
+    /// The attached value, made by the first call.
+    pub fn value_or_make<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> &(dyn Any + Send + Sync) {
+        &**self.value.get_or_init(|| Box::new(Box::new(make())))
+    }
+}
+
+impl Clone for Attachment {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Attachment {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Attachment {}
+
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.value.get().is_some() { "attached" } else { "nothing attached" })
+    }
+}
