@@ -7,7 +7,7 @@
 //! compares it with real paths. Neither knows of the release that a request is pinned to, nor of `RealdocReleases`. Directives
 //! are known by their names and as they are written: what modules make of them is private to the modules.
 
-use docroot::{Passage, paths_in, rest_under};
+use docroot::{LinkHop, paths_in, rest_under};
 
 use crate::config::warnings::Warnings;
 use crate::httpd::{ByHost, Definition, Server};
@@ -199,15 +199,15 @@ impl<'s> Arguments<'s> {
     }
 
     /// Warns of the lines that name a path at or below a link of a server's docroot.
-    pub fn warn(&self, server: Server<'s>, passages: &[Passage], warnings: &mut Warnings) {
+    pub fn warn(&self, server: Server<'s>, hops: &[LinkHop], warnings: &mut Warnings) {
         for Line { definition, does, paths } in self.lines.of(server) {
             if *does == Use::Imports && self.groups.of(server).next().is_some() {
                 continue;
             }
-            let through = |path: &[u8]| passages.iter().find(|passage| rest_under(path, &passage.link).is_some());
+            let through = |path: &[u8]| hops.iter().find(|hop| rest_under(path, &hop.link).is_some());
             let mut passed = paths.iter().filter_map(|Named { path, .. }| Some((path, through(path)?)));
-            let Some((path, passage)) = passed.next() else { continue };
-            let warning = does.warning(&String::from_utf8_lossy(path), &String::from_utf8_lossy(&passage.link));
+            let Some((path, hop)) = passed.next() else { continue };
+            let warning = does.warning(&String::from_utf8_lossy(path), &String::from_utf8_lossy(&hop.link));
             warnings.add(format!("{} at {}: {warning}", definition.name(), definition.place()));
         }
     }

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use docroot::{
-    Answer, Docroot, Errno, Mode, Moment, Os, Passage, Releases, Rules, Status, System, Terminated, Timestamp,
-    passages, passages_from, rest_under,
+    Answer, Docroot, Errno, LinkHop, Mode, Moment, Os, Releases, Rules, Status, System, Timestamp, rest_under, survey,
+    survey_from,
 };
 
 use crate::config::arguments::Arguments;
@@ -39,9 +39,9 @@ pub unsafe fn check<'s>(main: Server<'s>, warnings: &mut Warnings) {
     let mut walks = Walks::default();
     for server in main.with_virtual_hosts() {
         let is_concerned = |_: &Rules| proxies.concern(server) || arguments.concern(server);
-        if let Some(passages) = walks.server(server, is_concerned) {
-            proxies.warn(server, &passages, warnings);
-            arguments.warn(server, &passages, warnings);
+        if let Some(hops) = walks.server(server, is_concerned) {
+            proxies.warn(server, &hops, warnings);
+            arguments.warn(server, &hops, warnings);
         }
         if let Some(warning) = walks.refused(server) {
             warnings.add(warning);
@@ -59,10 +59,10 @@ pub struct Walks {
 impl Walks {
     /// The links on the way to the docroot of a server. Nothing where docroots are left alone, where it is no path that
     /// can be walked, and where by its rules nobody is `concerned`.
-    pub fn server(&mut self, server: Server<'_>, concerned: impl FnOnce(&Rules) -> bool) -> Option<Vec<Passage>> {
+    pub fn server(&mut self, server: Server<'_>, concerned: impl FnOnce(&Rules) -> bool) -> Option<Vec<LinkHop>> {
         let rules = self.rules_of.server(server).filter(|rules| concerned(rules))?;
         let docroot = server.configured_document_root().filter(|docroot| docroot.to_bytes().first() == Some(&b'/'))?;
-        Some(self.files.passages(docroot, rules))
+        Some(self.files.survey(docroot, rules))
     }
 
     /// What is to be said of a server's docroot whose link leads outside of the releases at present.
@@ -109,12 +109,12 @@ struct Neighbours {
 }
 
 impl Neighbours {
-    fn passages(&self, docroot: &CStr, rules: &Rules) -> Vec<Passage> {
+    fn survey(&self, docroot: &CStr, rules: &Rules) -> Vec<LinkHop> {
         if begins_anywhere(rules) {
-            return passages(&Os, docroot, rules);
+            return survey(&Os, docroot, rules);
         }
         let path = docroot.to_bytes();
-        passages_from(self, &path[..self.real_above(path)], docroot, rules)
+        survey_from(self, &path[..self.real_above(path)], docroot, rules)
     }
 
     /// Whether there is a link on the way along a path, its end included. One that does not exist has none from there on.
@@ -188,7 +188,7 @@ impl System for Neighbours {
         text
     }
 
-    fn has_text(&self, path: Terminated<'_>, text: &[u8]) -> bool {
+    fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
         Os.has_text(path, text)
     }
 

@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use docroot::Passage;
+use docroot::LinkHop;
 
 use crate::config::warnings::Warnings;
 use crate::httpd::{ByHost, Definition, Server};
@@ -43,17 +43,17 @@ impl<'s> Proxies<'s> {
     }
 
     /// Warns of the lines that give a path through a link of a server's docroot.
-    pub fn warn(&self, server: Server<'s>, passages: &[Passage], warnings: &mut Warnings) {
+    pub fn warn(&self, server: Server<'s>, hops: &[LinkHop], warnings: &mut Warnings) {
         for (definition, path) in self.lines.of(server) {
-            let passage = passages.iter().find(|passage| path.starts_with(OsStr::from_bytes(&passage.link)));
-            let Some(passage) = passage else { continue };
+            let hop = hops.iter().find(|hop| path.starts_with(OsStr::from_bytes(&hop.link)));
+            let Some(hop) = hop else { continue };
             warnings.add(format!(
                 "{} at {}: gives the FastCGI server a path through the link {}, so that its scripts are not those of \
                  the release that a request is pinned to; use SetHandler \"proxy:fcgi://...\" in <FilesMatch>, which \
                  gives it the real path",
                 definition.name(),
                 definition.place(),
-                String::from_utf8_lossy(&passage.link)
+                String::from_utf8_lossy(&hop.link)
             ));
         }
     }

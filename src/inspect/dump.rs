@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 
-use docroot::{Answer, Docroot, Mode, Moment, Os, Rules, passages, printable};
+use docroot::{Answer, Docroot, Mode, Moment, Os, Rules, printable, survey};
 use std::time::Duration;
 
 use crate::httpd::Server;
@@ -38,9 +38,9 @@ fn describe(text: &mut String, server: Server<'_>) -> std::fmt::Result {
         Mode::Readlink { from: Some(from) } => writeln!(text, "    mode: readlink from {}", printable(from.to_bytes())),
     }?;
     // As they are, wherever they may lead.
-    for passage in passages(&Os, path, &Rules { mode: rules.mode.clone(), releases: None }) {
-        let target = passage.target.as_deref().map_or("(nowhere)".to_owned(), printable);
-        writeln!(text, "    link: {} -> {target}", printable(&passage.link))?;
+    for hop in survey(&Os, path, &Rules { mode: rules.mode.clone(), releases: None }) {
+        let target = hop.target.as_deref().map_or("(nowhere)".to_owned(), printable);
+        writeln!(text, "    link: {} -> {target}", printable(&hop.link))?;
     }
     let directory = std::path::Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
     let Ok(docroot) = Docroot::new(directory, rules) else {

@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use docroot::{Errno, Os, Rules, Status, System, Terminated};
+use docroot::{Errno, Os, Rules, Status, System};
 use jiff::Timestamp;
 
 use crate::error::{Context, Result};
@@ -145,7 +145,7 @@ pub fn lost(store: &Store, release: &str) -> &'static str {
 fn walk(store: &Store, link: &Path) -> (Vec<String>, PathBuf) {
     let observer = Observer { store, way: RefCell::default() };
     if let Ok(link) = CString::new(link.as_os_str().as_bytes()) {
-        docroot::passages(&observer, &link, &Rules::default());
+        docroot::survey(&observer, &link, &Rules::default());
     }
     observer.way.into_inner()
 }
@@ -172,7 +172,7 @@ impl System for Observer<'_> {
         text
     }
 
-    fn has_text(&self, path: Terminated<'_>, text: &[u8]) -> bool {
+    fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
         Os.has_text(path, text)
     }
 
