@@ -57,7 +57,7 @@ fn ask(docroot: &Docroot, every: Duration) {
     let now = Os::now();
     let window = every.as_nanos().try_into().expect("less than centuries");
     if black_box(docroot.remembered(now, window)).is_none() && black_box(docroot.checked(&Os, now, window)).is_none() {
-        drop(black_box(docroot.look(&Os, now, every)));
+        drop(black_box(docroot.lookup(&Os, now, every)));
     }
 }
 
@@ -67,7 +67,7 @@ fn readlink() -> Rules {
 
 fn one_look(criterion: &mut Criterion) {
     let tree = Tree::new();
-    let mut group = criterion.benchmark_group("look");
+    let mut group = criterion.benchmark_group("lookup");
     for (name, rules, every) in
         [("window", Rules::default(), WINDOW), ("strict", Rules::default(), STRICT), ("readlink", readlink(), STRICT)]
     {
@@ -136,7 +136,7 @@ fn contention(criterion: &mut Criterion) {
 }
 
 /// The time that so many threads together take for `looks` looks, as if one after the other had made them.
-fn on_threads(threads: usize, looks: u64, look: impl Fn() + Sync) -> Duration {
+fn on_threads(threads: usize, looks: u64, lookup: impl Fn() + Sync) -> Duration {
     let barrier = Barrier::new(threads + 1);
     let each = looks.div_ceil(threads as u64);
     thread::scope(|scope| {
@@ -145,7 +145,7 @@ fn on_threads(threads: usize, looks: u64, look: impl Fn() + Sync) -> Duration {
                 scope.spawn(|| {
                     barrier.wait();
                     for _ in 0..each {
-                        look();
+                        lookup();
                     }
                 })
             })

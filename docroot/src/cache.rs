@@ -1,8 +1,11 @@
-//! What a process remembers of its docroots.
+//! The docroots of a process.
 //!
-//! Owns: which docroots share an entry, and which are forgotten. Must not: know what an entry knows; that is `known.rs`.
+//! Owns: which docroots share an entry, and which entries are evicted.
 
+pub mod answer;
 pub mod docroot;
+pub mod failures;
+pub mod lookup;
 pub mod retained;
 
 use std::ffi::CStr;
@@ -16,28 +19,29 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use self::docroot::{Docroot, Look, News, NotAbsolute, REMIND_EVERY};
-use self::retained::Kept;
+use self::docroot::{Docroot, NotAbsolute};
+use self::failures::FailureLog;
+use self::lookup::{Event, Lookup};
+use self::retained::Retained;
 use crate::config::rules::Rules;
 use crate::os::system::{Moment, System};
-use crate::resolve::failure::Failure;
 
-/// How many docroots that only requests know are remembered; beyond, the one that was used least lately is forgotten.
+/// The number of computed docroots that have an entry; the least recently used one is evicted.
 pub const COMPUTED_MAX: usize = 4096;
 
-/// The docroots that a process knows, keyed by path and rules: two virtual hosts with the same docroot share what is
-/// known of it. Never keyed by a name that a client sent.
+/// The docroots of a process, keyed by path and rules, and never by a name that a client sent. Virtual hosts with the same
+/// docroot share an entry.
 pub struct Cache {
     rules: Vec<Arc<Rules>>,
-    /// The numbers of `rules`. Needed only while the configuration is being read: each virtual host may have its own.
+    /// The index of each of `rules`, until [`Cache::settle`]: each virtual host may have rules of its own.
     by_rules: HashMap<Arc<Rules>, usize>,
     configured: Vec<Arc<Docroot>>,
-    kept: Arc<Kept>,
-    /// Where in `configured` each docroot is. Needed only while the configuration is being read.
+    retained: Arc<Retained>,
+    /// The index of each of `configured`, until [`Cache::settle`].
     by_path: ByPath,
     computed: Mutex<LruCache<Box<[u8]>, Arc<Docroot>>>,
-    /// When the refusal of a computed docroot was last reported.
-    refusal_reported: Mutex<Option<Moment>>,
+    /// The reports of computed docroots that have no entry.
+    log: Arc<FailureLog>,
 }
 
 impl Default for Cache {
@@ -46,17 +50,17 @@ impl Default for Cache {
             rules: Vec::new(),
             by_rules: HashMap::new(),
             configured: Vec::new(),
-            kept: Arc::default(),
+            retained: Arc::default(),
             by_path: ByPath::default(),
-            // It grows as it is used, most servers compute no docroot. `computed` keeps it bounded.
+            // A bounded one would allocate all at once, and most servers compute no docroot.
             computed: Mutex::new(LruCache::unbounded()),
-            refusal_reported: Mutex::default(),
+            log: Arc::default(),
         }
     }
 }
 
 impl Cache {
-    /// A number for rules, the same for the same.
+    /// The number of these rules, which equal rules share.
     pub fn rules(&mut self, rules: &Rules) -> usize {
         if let Some(&number) = self.by_rules.get(rules) {
             return number;
@@ -67,7 +71,7 @@ impl Cache {
         self.rules.len() - 1
     }
 
-    /// The entry of a docroot that the configuration names, made at its first mention.
+    /// The entry of a docroot that the configuration names. The first call makes it.
     ///
     /// # Errors
     /// [`NotAbsolute`] if `docroot` is no absolute path.
@@ -75,19 +79,19 @@ impl Cache {
         let hash = self.by_path.hasher.hash_one((docroot.to_bytes(), rules));
         let rules = &self.rules[rules];
         let is_it = |known: &Docroot| known.path() == docroot && Arc::ptr_eq(known.rules(), rules);
-        let known = |place: &Place| place.hash == hash && is_it(&self.configured[place.index]);
-        match self.by_path.places.entry(hash, known, |place| place.hash) {
-            Entry::Occupied(place) => Ok(Arc::clone(&self.configured[place.get().index])),
+        let is_known = |slot: &Slot| slot.hash == hash && is_it(&self.configured[slot.index]);
+        match self.by_path.slots.entry(hash, is_known, |slot| slot.hash) {
+            Entry::Occupied(slot) => Ok(Arc::clone(&self.configured[slot.get().index])),
             Entry::Vacant(vacant) => {
-                let new = Arc::new(Docroot::at(docroot, Arc::clone(rules), Arc::clone(&self.kept), true)?);
-                vacant.insert(Place { hash, index: self.configured.len() });
+                let new = Arc::new(Docroot::at(docroot, Arc::clone(rules), Arc::clone(&self.retained), true)?);
+                vacant.insert(Slot { hash, index: self.configured.len() });
                 self.configured.push(Arc::clone(&new));
                 Ok(new)
             }
         }
     }
 
-    /// Ends the time of [`Cache::rules`] and [`Cache::configured`], and gives back the memory that it needed.
+    /// Frees what only [`Cache::rules`] and [`Cache::configured`] need. Call it when the configuration is complete.
     pub fn settle(&mut self) {
         self.by_rules = HashMap::new();
         self.by_path = ByPath::default();
@@ -100,13 +104,13 @@ impl Cache {
         &self.configured
     }
 
-    /// How many docroots are remembered that only requests know.
+    /// The number of computed docroots that have an entry.
     pub fn computed_len(&self) -> usize {
         self.computed.lock().len()
     }
 
-    /// A look at a docroot that only a request knows, by the rules of this number. It is remembered only if it
-    /// resolves, so that host names which lead nowhere cost no memory. Returns the docroot that was looked at, too.
+    /// A lookup of a docroot that was computed for a request, by the rules of this number. Returns the docroot too. It
+    /// gets an entry if it resolves; host names that lead nowhere cost no memory.
     ///
     /// # Errors
     /// [`NotAbsolute`] if `docroot` is no absolute path.
@@ -117,55 +121,41 @@ impl Cache {
         system: &impl System,
         now: Moment,
         every: Duration,
-    ) -> Result<(Arc<Docroot>, Look), NotAbsolute> {
+    ) -> Result<(Arc<Docroot>, Lookup), NotAbsolute> {
         let mut key: SmallVec<[u8; 256]> = SmallVec::from_slice(&rules.to_ne_bytes());
         key.extend_from_slice(docroot.to_bytes());
         let known = self.computed.lock().get(&key[..]).map(Arc::clone);
         if let Some(known) = known {
-            let look = known.look(system, now, every);
-            return Ok((known, look));
+            let lookup = known.lookup(system, now, every);
+            return Ok((known, lookup));
         }
-        let new = Arc::new(Docroot::at(docroot, Arc::clone(&self.rules[rules]), Arc::clone(&self.kept), false)?);
-        let mut look = new.look(system, now, every);
-        if look.answer.resolved().is_none() {
-            if let Some(News::Failed { failure, report, .. }) = look.news.as_deref_mut() {
-                *report = self.is_worth_reporting(failure, now);
+        let new = Arc::new(Docroot::at(docroot, Arc::clone(&self.rules[rules]), Arc::clone(&self.retained), false)?);
+        let mut lookup = new.lookup(system, now, every);
+        if lookup.answer.resolved().is_none() {
+            if let Some(Event::Failed { failure, report, .. }) = lookup.event.as_deref_mut() {
+                *report = self.log.claim_without_entry(failure, now);
             }
-            return Ok((new, look));
+            return Ok((new, lookup));
         }
         let mut computed = self.computed.lock();
-        // Another thread may have been faster; what it knows of failures and flips must not be lost.
+        // Another thread may have been faster; its entry stays, with the failures and flips that it has seen.
         let known = Arc::clone(computed.get_or_insert(Box::from(&key[..]), || new));
         while computed.len() > COMPUTED_MAX {
             computed.pop_lru();
         }
-        Ok((known, look))
-    }
-
-    /// A docroot without an entry cannot remember what was reported of it, and clients choose its name. That it does
-    /// not exist is no error of the server; that it was refused is one, and told now and then.
-    fn is_worth_reporting(&self, failure: &Failure, now: Moment) -> bool {
-        if failure.errno().is_some() {
-            return false;
-        }
-        let mut reported = self.refusal_reported.lock();
-        let due = !reported.is_some_and(|reported| now.is_within(reported, REMIND_EVERY));
-        if due {
-            *reported = Some(now);
-        }
-        due
+        Ok((known, lookup))
     }
 }
 
-/// Where docroots are, found by their paths and rules.
+/// An index of docroots by path and rules.
 #[derive(Default)]
 struct ByPath {
-    places: HashTable<Place>,
+    slots: HashTable<Slot>,
     hasher: DefaultHashBuilder,
 }
 
-struct Place {
-    /// Of path and rules. It is kept, so that the table grows without reading all paths again.
+struct Slot {
+    /// The hash of path and rules, so that the table grows without a read of all paths.
     hash: u64,
     index: usize,
 }

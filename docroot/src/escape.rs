@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 /// A name, or a text with names in it, as one line: what is no UTF-8 is replaced, and control characters are written
 /// as escape sequences.
-pub fn printable(text: &[u8]) -> String {
+pub fn escape(text: &[u8]) -> String {
     let mut line = String::with_capacity(text.len());
     for character in String::from_utf8_lossy(text).chars() {
         if character.is_control() {
@@ -26,8 +26,8 @@ mod tests {
 
     #[test]
     fn control_characters_are_escaped() {
-        assert_eq!(printable(b"/srv/a b/\xc3\xa9"), "/srv/a b/\u{e9}");
-        assert_eq!(printable(b"/srv/a\n    resolved: /b\x1b[0m\r"), "/srv/a\\n    resolved: /b\\u{1b}[0m\\r");
-        assert_eq!(printable(b"\xff"), "\u{fffd}");
+        assert_eq!(escape(b"/srv/a b/\xc3\xa9"), "/srv/a b/\u{e9}");
+        assert_eq!(escape(b"/srv/a\n    resolved: /b\x1b[0m\r"), "/srv/a\\n    resolved: /b\\u{1b}[0m\\r");
+        assert_eq!(escape(b"\xff"), "\u{fffd}");
     }
 }

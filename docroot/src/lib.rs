@@ -24,13 +24,13 @@
 //! docroot::flip(&at("current"), "release-1".as_ref())?;
 //!
 //! let docroot = Docroot::new(&at("current"), Rules::default())?;
-//! let request = docroot.look(&Os, Os::now(), Duration::ZERO).answer;
+//! let request = docroot.lookup(&Os, Os::now(), Duration::ZERO).answer;
 //!
 //! docroot::flip(&at("current"), "release-2".as_ref())?;
 //!
 //! // The request in progress keeps its release; the next one gets the new release.
 //! assert_eq!(request.resolved().unwrap().docroot().to_bytes(), at("release-1").as_os_str().as_encoded_bytes());
-//! let next = docroot.look(&Os, Os::now(), Duration::ZERO).answer;
+//! let next = docroot.lookup(&Os, Os::now(), Duration::ZERO).answer;
 //! assert_eq!(next.resolved().unwrap().docroot().to_bytes(), at("release-2").as_os_str().as_encoded_bytes());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -43,8 +43,11 @@ mod os;
 mod path;
 mod resolve;
 
-pub use cache::docroot::{Answer, Docroot, Look, News, NotAbsolute, Record};
-pub use cache::retained::Id;
+pub use cache::answer::{Answer, Served};
+pub use cache::docroot::{Docroot, NotAbsolute};
+pub use cache::failures::PendingReport;
+pub use cache::lookup::{Event, Lookup, Stats};
+pub use cache::retained::RetainedId;
 pub use cache::{COMPUTED_MAX, Cache};
 pub use config::arguments::paths_in;
 pub use config::invalid::Invalid;
@@ -53,7 +56,7 @@ pub use config::rules::{Mode, Rules};
 pub use config::settings::Settings;
 pub use config::values::{parse_every, parse_readlink, parse_releases, parse_switch};
 pub use config::{sections, wildcard};
-pub use escape::printable;
+pub use escape::escape;
 pub use flip::flip;
 pub use os::linux::Os;
 pub use os::system::{Errno, FileId, Moment, Status, System, Timestamp};

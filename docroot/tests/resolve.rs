@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use docroot::{Docroot, Errno, Mode, News, Os, Releases, Resolution, Rules, survey};
+use docroot::{Docroot, Errno, Event, Mode, Os, Releases, Resolution, Rules, survey};
 
 /// A directory with releases in it, whose own path has no symlink.
 struct Tree {
@@ -56,9 +56,9 @@ struct Resolved {
 
 fn resolve(docroot: &Path, mode: Mode) -> Result<Resolved, Errno> {
     let docroot = Docroot::new(docroot, Rules { mode, releases: None }).unwrap();
-    match docroot.look(&Os, Os::now(), Duration::ZERO).news.as_deref().unwrap() {
-        News::Resolved { now, .. } => Ok(Resolved { docroot: os(now.docroot()), links: links(now) }),
-        News::Failed { failure, .. } => Err(failure.errno().unwrap()),
+    match docroot.lookup(&Os, Os::now(), Duration::ZERO).event.as_deref().unwrap() {
+        Event::Resolved { now, .. } => Ok(Resolved { docroot: os(now.docroot()), links: links(now) }),
+        Event::Failed { failure, .. } => Err(failure.errno().unwrap()),
     }
 }
 
@@ -311,8 +311,8 @@ fn other_paths_under_the_links_go_the_same_way() {
     fs::create_dir_all(tree.at("data/www/app/releases/42/public")).unwrap();
     tree.link("www", "data/www").link("data/www/app/current", "releases/42");
     let docroot = Docroot::new(&tree.at("www/app/current/public"), Rules::default()).unwrap();
-    let look = docroot.look(&Os, Os::now(), Duration::ZERO);
-    let resolution = look.answer.resolved().unwrap();
+    let lookup = docroot.lookup(&Os, Os::now(), Duration::ZERO);
+    let resolution = lookup.answer.resolved().unwrap();
     let reroot = |path: &str| {
         let led = resolution.reroot(tree.at(path).as_os_str().as_bytes())?;
         Some(Path::new(std::ffi::OsStr::from_bytes(&led)).strip_prefix(&tree.root).unwrap().to_owned())

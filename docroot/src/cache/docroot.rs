@@ -1,7 +1,7 @@
-//! What a process knows of one docroot.
+//! One docroot, and where it leads as far as this process knows.
 //!
-//! Owns: how long a look counts, what is served when resolving fails, and what is worth reporting. Must not: hold a lock
-//! across a system call; a slow file system may only hold the threads that must look at it.
+//! Owns: how long a lookup counts, and what is served while resolution fails. Must not: hold a lock across a system call,
+//! so that a slow file system holds up only the threads that must ask it.
 
 use std::ffi::{CStr, CString};
 use std::fmt;
@@ -12,22 +12,21 @@ use std::time::Duration;
 
 use parking_lot::{RwLock, RwLockWriteGuard};
 
-use crate::cache::retained::{Id, Kept};
+use crate::cache::answer::{Answer, Served};
+use crate::cache::failures::FailureState;
+use crate::cache::lookup::{Event, Lookup, Stats};
+use crate::cache::retained::{Retained, RetainedId};
 use crate::config::rules::{Mode, Rules};
 use crate::os::system::{Moment, System};
 use crate::resolve::failure::Failure;
 use crate::resolve::resolution::{DirectoryId, Resolution};
 use crate::resolve::resolver::resolve;
 
-/// A look with one system call cannot see everything (a renamed ancestor, say); a whole walk at least this often can.
+/// One system call cannot see every change (a renamed ancestor, for example); a walk at least this often can.
 const WALK_EVERY: Duration = Duration::from_secs(1);
 const WALK_EVERY_NANOSECONDS: u64 = WALK_EVERY.as_secs() * 1_000_000_000;
-/// How often a failure that goes on, or comes back, is reported again.
-pub(crate) const REMIND_EVERY: Duration = Duration::from_secs(10);
-/// How many causes are told apart for that; of more at once, only so many are reported.
-const CAUSES_MAX: usize = 4;
 
-/// A docroot that is no absolute path has no meaning of its own.
+/// The error of a docroot that is no absolute path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAbsolute;
 
@@ -39,161 +38,61 @@ impl fmt::Display for NotAbsolute {
 
 impl std::error::Error for NotAbsolute {}
 
-/// One docroot, and what this process knows of where it leads. Shared by all threads.
+/// One docroot, shared by all threads.
+///
+/// The three atomics are all that most requests read. Only holders of the write lock write them, `served` before both
+/// times: a reader that has seen a time gets an answer at least as new as that time.
 #[derive(Debug)]
 pub struct Docroot {
     path: CString,
     rules: Arc<Rules>,
-    /// Where resolutions are kept for [`Docroot::remembered`].
-    kept: Arc<Kept>,
-    /// Whether those of this docroot are: it is one that the configuration names. Others come and go.
-    keeps: bool,
-    /// When the last look began, if there was one. What it saw was true then or later.
-    looked: AtomicU64,
-    /// When the last walk began, if it came through; else zero.
-    came_through: AtomicU64,
-    /// What is kept of what requests get: the [`Id`], or zero if it is not kept. Always stored before the two times, so
-    /// that whoever has read one of them gets an answer at least as new. All are written by holders of the lock only.
-    serving: AtomicU16,
-    known: RwLock<Known>,
+    /// Where resolutions are retained.
+    retained: Arc<Retained>,
+    /// Whether resolutions of this docroot are retained: the configuration names it. Computed docroots come and go.
+    retains: bool,
+    /// The start of the last lookup that read the file system; zero before the first. The answer was true then or later.
+    last_lookup: AtomicU64,
+    /// The start of the last walk, if it succeeded; else zero.
+    last_success: AtomicU64,
+    /// The [`RetainedId`] of the answer; zero if the answer is not retained.
+    served: AtomicU16,
+    state: RwLock<State>,
 }
 
-/// There may be thousands of these, nearly all of which never fail, so that it is small.
+/// Small, because there may be thousands of docroots.
 #[derive(Debug, Default)]
-struct Known {
-    /// How often the whole way was walked.
+struct State {
+    /// The number of walks.
     walks: u64,
-    /// When the last look began that walked it, if there was one.
-    walked: Moment,
-    /// What the last walk that came through led to.
-    good: Option<Good>,
-    /// What tells whether that still holds, where it is not its texts.
+    /// The start of the last walk; see [`State::last_walk`].
+    last_walk: Moment,
+    /// The outcome of the last walk that succeeded.
+    success: Option<Success>,
+    /// The witness of that outcome, if the texts of the links are not the witness.
     directory: DirectoryId,
-    /// What is to be remembered of failures, if there ever was one.
-    trouble: Option<Box<Trouble>>,
+    /// The failures. In a box, because nearly all docroots never fail.
+    failures: Option<Box<FailureState>>,
 }
 
 /// Where a docroot leads, or led before the present failure.
 #[derive(Clone, Debug)]
-struct Good {
-    resolution: Arc<Resolution>,
-    /// When a walk first led there.
+struct Success {
+    served: Served,
+    /// The start of the walk that first led there.
     since: Moment,
-    /// Under which number it is kept.
-    id: Option<Id>,
-    /// The last one of this docroot that was kept.
-    newest: Option<Id>,
+    /// The resolution of this docroot that was retained last.
+    newest: Option<RetainedId>,
 }
 
-impl Good {
-    /// Where the resolution is, which tells it from any other.
-    fn at(&self) -> *const Resolution {
-        Arc::as_ptr(&self.resolution)
+impl Success {
+    /// The address of the resolution, by which it is told from any other.
+    fn address(&self) -> *const Resolution {
+        Arc::as_ptr(&self.served.resolution)
     }
-}
-
-/// The failures of a docroot.
-#[derive(Debug, Default)]
-struct Trouble {
-    /// What requests get instead, if the last walk failed.
-    serving: Option<Serving>,
-    /// Whether the present failure was reported, so that its end must be.
-    reported: bool,
-    /// Whether it was before it was reported last: then its end must be, also if nobody was told that time.
-    was_reported: bool,
-    /// How many walks failed.
-    failures: u64,
-    /// Causes reported lately, and when.
-    causes: Vec<(Failure, Moment)>,
-}
-
-/// What requests get.
-#[derive(Clone, Debug)]
-struct Serving {
-    answer: Answer,
-    /// Under which number it is kept.
-    id: Option<Id>,
-}
-
-impl Serving {
-    /// What a look found that has this to tell.
-    fn with(self, news: Option<News>) -> Look {
-        Look { answer: self.answer, id: self.id, news: news.map(Box::new) }
-    }
-}
-
-/// What a request gets.
-#[derive(Clone, Debug)]
-pub enum Answer {
-    /// The docroot leads there.
-    Resolved(Arc<Resolution>),
-    /// It could not be resolved and is to be left as configured.
-    AsConfigured,
-    /// It leads out of the releases, or nowhere while it may lead into releases only. Nothing that lies under it may be
-    /// served: left as configured, it would be followed again, and whoever moves the link could be faster.
-    Refused(Arc<Failure>),
-}
-
-impl Answer {
-    /// Where the docroot leads, if it may be served from.
-    pub fn resolved(&self) -> Option<&Arc<Resolution>> {
-        match self {
-            Self::Resolved(resolution) => Some(resolution),
-            Self::AsConfigured | Self::Refused(_) => None,
-        }
-    }
-}
-
-/// What one look found.
-#[derive(Debug)]
-pub struct Look {
-    /// What the request gets.
-    pub answer: Answer,
-    /// The same for as long as there is the docroot, for [`Docroot::kept`]; nothing where it is not kept.
-    pub id: Option<Id>,
-    /// What the operator may want to know of it; nothing if nothing was walked. In a box, because most looks have none
-    /// and each request moves one around.
-    pub news: Option<Box<News>>,
-}
-
-/// What a walk has to tell.
-#[derive(Debug)]
-pub enum News {
-    /// The docroot was resolved.
-    Resolved {
-        /// Where it leads.
-        now: Arc<Resolution>,
-        /// Where it led before, if that was elsewhere: a flip.
-        before: Option<Arc<Resolution>>,
-        /// Whether this ends a failure that was reported.
-        recovered: bool,
-    },
-    /// The docroot could not be resolved.
-    Failed {
-        /// At which path, and why.
-        failure: Failure,
-        /// What requests get instead.
-        serving: Answer,
-        /// Whether it is time to tell: for each cause at once, and again after a while.
-        report: bool,
-    },
-}
-
-/// What this process knows of a docroot, for people to read.
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// What requests get; nothing if there was no request yet.
-    pub serving: Option<Answer>,
-    /// When a walk first led to where the last successful one led.
-    pub since: Option<Moment>,
-    /// How often the whole way was walked.
-    pub walks: u64,
-    /// How many of these walks failed or were refused.
-    pub failures: u64,
 }
 
 impl Docroot {
-    /// A docroot of which nothing is known yet.
+    /// A docroot before its first lookup.
     ///
     /// # Errors
     /// [`NotAbsolute`] if `path` is no absolute path, or has a NUL byte in it.
@@ -202,19 +101,24 @@ impl Docroot {
         Self::at(&path, Arc::new(rules), Arc::default(), false)
     }
 
-    pub(crate) fn at(path: &CStr, rules: Arc<Rules>, kept: Arc<Kept>, keeps: bool) -> Result<Self, NotAbsolute> {
+    pub(crate) fn at(
+        path: &CStr,
+        rules: Arc<Rules>,
+        retained: Arc<Retained>,
+        retains: bool,
+    ) -> Result<Self, NotAbsolute> {
         if path.to_bytes().first() != Some(&b'/') {
             return Err(NotAbsolute);
         }
         Ok(Self {
             path: path.to_owned(),
             rules,
-            kept,
-            keeps,
-            looked: AtomicU64::default(),
-            came_through: AtomicU64::default(),
-            serving: AtomicU16::default(),
-            known: RwLock::default(),
+            retained,
+            retains,
+            last_lookup: AtomicU64::default(),
+            last_success: AtomicU64::default(),
+            served: AtomicU16::default(),
+            state: RwLock::default(),
         })
     }
 
@@ -223,282 +127,251 @@ impl Docroot {
         &self.path
     }
 
-    /// How it is resolved.
     pub(crate) fn rules(&self) -> &Arc<Rules> {
         &self.rules
     }
 
-    /// How its links are followed.
+    /// How far its links are followed.
     pub fn mode(&self) -> &Mode {
         &self.rules.mode
     }
 
-    /// What this process knows of it.
-    pub fn record(&self) -> Record {
-        let known = self.known.read();
-        Record {
-            serving: known.walked().map(|_| known.serving().answer),
-            since: known.good.as_ref().map(|good| good.since),
-            walks: known.walks,
-            failures: known.trouble.as_ref().map_or(0, |trouble| trouble.failures),
+    /// The state in this process.
+    pub fn stats(&self) -> Stats {
+        let state = self.state.read();
+        Stats {
+            answer: state.last_walk().map(|_| state.answer()),
+            since: state.success.as_ref().map(|success| success.since),
+            walks: state.walks,
+            failures: state.failures.as_ref().map_or(0, |failures| failures.count),
         }
     }
 
-    /// Where the docroot leads, if a look that is less than `window` nanoseconds old at `now` has found out, and if it
-    /// is kept: what [`Docroot::look`] would answer then. It is all that most requests in a window need: no lock, nothing
-    /// written, nothing counted.
+    /// Where the docroot leads, if the last lookup began less than `window` nanoseconds before `now` and its answer is
+    /// retained. The same answer as [`Docroot::lookup`] would give, without a lock or a write. Most requests in a window
+    /// need nothing else.
     #[inline]
     pub fn remembered(&self, now: Moment, window: u64) -> Option<&Resolution> {
-        let looked = Moment::from_nanoseconds(self.looked.load(Acquire));
-        if !now.is_within_nanoseconds(looked, window) {
+        let last_lookup = Moment::from_nanoseconds(self.last_lookup.load(Acquire));
+        if !now.is_within_nanoseconds(last_lookup, window) {
             return None;
         }
-        self.kept.get(self.serving.load(Acquire))
+        self.retained.get(self.served.load(Acquire))
     }
 
-    /// Where the docroot leads, if there is no `window`, if it is kept, and if one system call is enough to see that it
-    /// still leads there: what [`Docroot::look`] would answer then. It is all that most requests need where no look
-    /// counts for longer than its request: no lock, nothing written, nothing counted. (After a window, a look must be
-    /// noted. Of a chain, what tells is where it ends, which may be another directory of the same name.)
+    /// Where the docroot leads, if `window` is zero, the answer is retained, and the texts of the links show that it still
+    /// holds. The same answer as [`Docroot::lookup`] would give, with one system call as a rule, without a lock or a
+    /// write. Most requests without a window need nothing else.
+    ///
+    /// With a window, a lookup must be noted. A chain whose witness is its directory needs a lookup too: the retained
+    /// resolution is the same for another directory of the same name.
     #[inline]
     pub fn checked(&self, system: &impl System, now: Moment, window: u64) -> Option<&Resolution> {
-        let walked = Moment::from_nanoseconds(self.came_through.load(Acquire));
-        if window != 0 || !now.is_within_nanoseconds(walked, WALK_EVERY_NANOSECONDS) {
+        let last_success = Moment::from_nanoseconds(self.last_success.load(Acquire));
+        if window != 0 || !now.is_within_nanoseconds(last_success, WALK_EVERY_NANOSECONDS) {
             return None;
         }
-        // It may be from a later walk than that, or what is served instead of what a later walk did not find. Either way
-        // it is where these texts lead.
-        self.kept.get(self.serving.load(Acquire)).filter(|resolution| resolution.has_texts(system))
+        // The answer may be of a later walk than `last_success`, or a fallback. In both cases the texts lead there.
+        self.retained.get(self.served.load(Acquire)).filter(|resolution| resolution.has_texts(system))
     }
 
-    /// Whether a resolution that is kept is one of this docroot.
-    pub fn has_kept(&self, resolution: &Resolution) -> bool {
-        let newest = self.known.read().good.as_ref().and_then(|good| good.newest);
-        self.kept.has(newest, resolution)
+    /// Whether a resolution, told by its address, is a retained one of this docroot.
+    pub fn has_retained(&self, resolution: &Resolution) -> bool {
+        let newest = self.state.read().success.as_ref().and_then(|success| success.newest);
+        self.retained.has(newest, resolution)
     }
 
-    /// What a look had found, for as long as there is the docroot.
+    /// The retained resolution of this number, which lives as long as the docroot.
     #[inline]
-    pub fn kept(&self, id: Id) -> Option<&Resolution> {
-        self.kept.get(id.get())
+    pub fn retained(&self, id: RetainedId) -> Option<&Resolution> {
+        self.retained.get(id.get())
     }
 
-    /// Where the docroot leads, from a look that is less than `every` old at `now`, else from a new look.
+    /// Where the docroot leads: by a lookup that began less than `every` before `now`, else by a new one.
     ///
-    /// `now` must have been read before the call, by the same clock each time: a flip that was over before `now` is
-    /// seen by a new look. Costs no system call inside `every`, one while nothing has changed, and a walk of the
-    /// whole path after a change, while resolving fails, and once a second.
-    pub fn look(&self, system: &impl System, now: Moment, every: Duration) -> Look {
+    /// `now` must have been read before the call, always by the same clock: a new lookup sees each flip that returned
+    /// before `now`. Costs no system call inside `every`, one while nothing has changed, and a walk of the whole path
+    /// after a change, while resolution fails, and once a second.
+    pub fn lookup(&self, system: &impl System, now: Moment, every: Duration) -> Lookup {
         let candidate = {
-            let known = self.known.read();
-            if self.looked(&known).is_some_and(|looked| now.is_within(looked, every)) {
-                return known.serving().with(None);
+            let state = self.state.read();
+            if self.last_lookup(&state).is_some_and(|last| now.is_within(last, every)) {
+                return Lookup { answer: state.answer(), event: None };
             }
-            let due = !known.walked().is_some_and(|walked| now.is_within(walked, WALK_EVERY));
-            if due || known.instead().is_some() { None } else { known.good.clone().zip(Some(known.directory.clone())) }
+            let must_walk = !state.last_walk().is_some_and(|last| now.is_within(last, WALK_EVERY));
+            if must_walk || state.fallback().is_some() {
+                None
+            } else {
+                state.success.clone().zip(Some(state.directory.clone()))
+            }
         };
-        if let Some((Good { resolution, id, .. }, directory)) = candidate
-            && resolution.still_holds(&self.path, directory.as_deref(), system)
+        if let Some((Success { served, .. }, directory)) = candidate
+            && served.still_holds(&self.path, directory.as_deref(), system)
         {
             if !every.is_zero() {
-                self.confirm(&resolution, now);
+                self.confirm(&served.resolution, now);
             }
-            return Look { answer: Answer::Resolved(resolution), id, news: None };
+            return Lookup { answer: Answer::Resolved(served), event: None };
         }
         self.walk(system, now)
     }
 
-    /// Takes back that a failure is reported, where whoever looked at `now` had no use for the docroot and told nobody, and
-    /// nobody else was to tell since: the next walk that fails reports it. It gives up if it does not get the lock: a
-    /// process that ends may interrupt itself while it holds it, and come by here.
-    pub fn has_not_told(&self, failure: &Failure, now: Moment) {
-        /// Nobody holds it for so long.
-        const PATIENCE: Duration = Duration::from_millis(10);
-        if let Some(mut known) = self.known.try_write_for(PATIENCE)
-            && let Some(trouble) = &mut known.trouble
-        {
-            let known_causes = trouble.causes.len();
-            trouble.causes.retain(|(cause, reported)| cause != failure || *reported != now);
-            // What was left to somebody else since is told, or is theirs to take back.
-            if trouble.causes.len() < known_causes && trouble.causes.iter().all(|(_, reported)| *reported < now) {
-                trouble.reported &= trouble.was_reported;
-            }
-        }
+    /// The start of the last lookup. `state` shows that the lock is held, so that no thread is writing another one.
+    fn last_lookup(&self, state: &State) -> Option<Moment> {
+        state.last_walk().map(|_| Moment::from_nanoseconds(self.last_lookup.load(Relaxed)))
     }
 
-    /// When the last look began. `known` shows that the lock is held, so that nobody is just noting a new one.
-    fn looked(&self, known: &Known) -> Option<Moment> {
-        known.walked().map(|_| Moment::from_nanoseconds(self.looked.load(Relaxed)))
+    /// Publishes the answer of `state`, found by a lookup that began at `last_lookup`.
+    fn publish(&self, state: &State, last_lookup: Moment) {
+        self.served.store(state.answer_id().map_or(0, RetainedId::get), Release);
+        self.last_success.store(state.last_success().map_or(0, Moment::nanoseconds), Release);
+        self.last_lookup.store(last_lookup.nanoseconds(), Release);
     }
 
-    /// Lets requests have what is `known` now, from a look that began at `looked`.
-    fn publish(&self, known: &Known, looked: Moment) {
-        self.serving.store(known.id().map_or(0, Id::get), Release);
-        self.came_through.store(known.came_through().map_or(0, Moment::nanoseconds), Release);
-        self.looked.store(looked.nanoseconds(), Release);
-    }
-
-    /// Notes that a look which began at `now` found `resolution` still to hold.
+    /// Notes that a lookup which began at `now` found that `resolution` still holds.
     fn confirm(&self, resolution: &Arc<Resolution>, now: Moment) {
-        let known = self.known.write();
-        // Another thread may have seen a flip since, or a failure; what it saw says nothing about `now`.
-        let holds = known.good.as_ref().map(Good::at) == Some(Arc::as_ptr(resolution));
-        if holds && known.instead().is_none() {
-            self.publish(&known, self.looked(&known).map_or(now, |looked| looked.max(now)));
+        let state = self.state.write();
+        // Another thread may have seen a flip or a failure since, whose answer this lookup says nothing about.
+        let is_answer = state.success.as_ref().map(Success::address) == Some(Arc::as_ptr(resolution));
+        if is_answer && state.fallback().is_none() {
+            self.publish(&state, self.last_lookup(&state).map_or(now, |last| last.max(now)));
         }
     }
 
     #[cold]
-    fn walk(&self, system: &impl System, now: Moment) -> Look {
+    fn walk(&self, system: &impl System, now: Moment) -> Lookup {
         let failure = match resolve(system, &self.path, &self.rules) {
             Ok((resolution, directory)) => match resolution.refusal(&self.path, &self.rules) {
                 None => return self.succeed(resolution, directory, now),
-                Some(refusal) => refusal,
+                Some(refusal) => Arc::new(refusal),
             },
-            Err(failure) => failure,
+            Err(failure) => Arc::new(failure),
         };
         loop {
-            let good = self.known.read().good.clone();
-            let serving = match good.clone().filter(|good| self.is_still_good(system, &good.resolution)) {
-                Some(Good { resolution, id, .. }) => Serving { answer: Answer::Resolved(resolution), id },
-                None if self.rules.releases.is_some() => {
-                    Serving { answer: Answer::Refused(Arc::new(failure.clone())), id: None }
-                }
-                None => Serving { answer: Answer::AsConfigured, id: None },
+            let success = self.state.read().success.clone();
+            let address = success.as_ref().map(Success::address);
+            let fallback = match success.filter(|success| self.is_still_there(system, &success.served)) {
+                Some(success) => Answer::Resolved(success.served),
+                None if self.rules.releases.is_some() => Answer::Refused(Arc::clone(&failure)),
+                None => Answer::AsConfigured,
             };
-            let known = self.known.write();
-            // Another walk may have come through meanwhile; then requests go on with what that one led to.
-            if known.good.as_ref().map(Good::at) == good.as_ref().map(Good::at) {
-                return self.fail(known, failure, serving, now);
+            let state = self.state.write();
+            // If another walk has succeeded meanwhile, its outcome is the fallback.
+            if state.success.as_ref().map(Success::address) == address {
+                return self.fail(state, failure, fallback, now);
             }
         }
     }
 
-    /// Whether requests may go on with what the docroot led to before: a release that was deleted cannot be served
-    /// from, and one that a link has taken the place of may now be anywhere.
-    fn is_still_good(&self, system: &impl System, good: &Resolution) -> bool {
+    /// Whether the outcome of the last success can be the fallback: a deleted release has no files, and one that a link
+    /// has taken the place of may lead anywhere.
+    fn is_still_there(&self, system: &impl System, last: &Resolution) -> bool {
         match self.rules.mode {
-            Mode::Realpath => resolve(system, good.docroot(), &Rules::default())
-                .is_ok_and(|(now, _)| !now.has_links() && now.docroot() == good.docroot()),
-            // Another link may well stand there; that is what this mode is for.
-            Mode::Readlink { .. } => system.status(good.docroot()).is_ok_and(|status| status.is_directory),
+            Mode::Realpath => resolve(system, last.docroot(), &Rules::default())
+                .is_ok_and(|(now, _)| !now.has_links() && now.docroot() == last.docroot()),
+            // Readlink mode is for targets that have another link in them.
+            Mode::Readlink { .. } => system.status(last.docroot()).is_ok_and(|status| status.is_directory),
         }
     }
 
-    fn succeed(&self, resolution: Resolution, directory: DirectoryId, now: Moment) -> Look {
-        let mut known = self.known.write();
-        if self.is_newer(&known, now) {
-            return Look { answer: Answer::Resolved(Arc::new(resolution)), id: None, news: None };
+    fn succeed(&self, resolution: Resolution, directory: DirectoryId, now: Moment) -> Lookup {
+        let mut state = self.state.write();
+        if self.is_newer(&state, now) {
+            let served = Served { resolution: Arc::new(resolution), id: None };
+            return Lookup { answer: Answer::Resolved(served), event: None };
         }
-        let before = known.good.as_ref().map(|good| Arc::clone(&good.resolution));
-        let leads_elsewhere = !before.as_ref().is_some_and(|before| **before == resolution);
-        if leads_elsewhere {
-            known.good = Some(self.good(resolution, known.good.as_ref().and_then(|good| good.newest), now));
-        }
-        known.directory = directory;
-        known.note_walk(now);
-        let recovered = known.trouble.as_mut().is_some_and(|trouble| {
-            trouble.serving = None;
-            std::mem::take(&mut trouble.reported)
+        let before = state.success.clone();
+        let (success, flipped_from) = match before {
+            Some(before) if *before.served == resolution => (before, None),
+            before => {
+                let newest = before.as_ref().and_then(|before| before.newest);
+                (self.success(resolution, newest, now), before.map(|before| before.served.resolution))
+            }
+        };
+        let served = success.served.clone();
+        state.success = Some(success);
+        state.directory = directory;
+        state.note_walk(now);
+        let recovered = state.failures.as_mut().is_some_and(|failures| {
+            failures.fallback = None;
+            failures.log.recover()
         });
-        self.publish(&known, now);
-        let serving = known.serving();
-        let news = serving.answer.resolved().map(|resolution| {
-            let before = before.filter(|_| leads_elsewhere);
-            News::Resolved { now: Arc::clone(resolution), before, recovered }
-        });
-        serving.with(news)
+        self.publish(&state, now);
+        let event = Event::Resolved { now: Arc::clone(&served.resolution), before: flipped_from, recovered };
+        Lookup { answer: Answer::Resolved(served), event: Some(Box::new(event)) }
     }
 
-    /// What a walk that began at `now` led to first.
-    fn good(&self, resolution: Resolution, mut newest: Option<Id>, now: Moment) -> Good {
+    /// The success of a walk that began at `now` and led elsewhere than the one before.
+    fn success(&self, resolution: Resolution, mut newest: Option<RetainedId>, now: Moment) -> Success {
         let (resolution, id) =
-            if self.keeps { self.kept.keep(resolution, &mut newest) } else { (Arc::new(resolution), None) };
-        Good { resolution, since: now, id, newest }
+            if self.retains { self.retained.retain(resolution, &mut newest) } else { (Arc::new(resolution), None) };
+        Success { served: Served { resolution, id }, since: now, newest }
     }
 
-    fn fail(&self, mut known: RwLockWriteGuard<'_, Known>, failure: Failure, serving: Serving, now: Moment) -> Look {
-        if self.is_newer(&known, now) {
-            return serving.with(None);
+    fn fail(
+        &self,
+        mut state: RwLockWriteGuard<'_, State>,
+        failure: Arc<Failure>,
+        fallback: Answer,
+        now: Moment,
+    ) -> Lookup {
+        if self.is_newer(&state, now) {
+            return Lookup { answer: fallback, event: None };
         }
-        known.note_walk(now);
-        let trouble = known.trouble.get_or_insert_default();
-        trouble.serving = Some(serving.clone());
-        trouble.failures += 1;
-        let report = trouble.is_worth_reporting(&failure, now);
-        if report {
-            trouble.was_reported = std::mem::replace(&mut trouble.reported, true);
-        }
-        self.publish(&known, now);
-        let answer = serving.answer.clone();
-        serving.with(Some(News::Failed { failure, serving: answer, report }))
+        state.note_walk(now);
+        let failures = state.failures.get_or_insert_default();
+        failures.fallback = Some(fallback.clone());
+        failures.count += 1;
+        let report = failures.log.claim(&failure, now);
+        self.publish(&state, now);
+        let event = Event::Failed { failure, fallback: fallback.clone(), report };
+        Lookup { answer: fallback, event: Some(Box::new(event)) }
     }
 
-    /// Whether a look that began at `now` must not replace what is known, because another one began later and ended
-    /// sooner. If the clock was set back instead, nothing could ever replace it; no thread is late by so much.
-    fn is_newer(&self, known: &Known, now: Moment) -> bool {
-        self.looked(known)
-            .and_then(|looked| looked.since(now))
+    /// Whether the answer is of a lookup that began later than `now`, and must stay. A lookup a second or more ahead is
+    /// none: no thread is so late, so the clock was set back, and its answer would stay for ever.
+    fn is_newer(&self, state: &State, now: Moment) -> bool {
+        self.last_lookup(state)
+            .and_then(|last| last.since(now))
             .is_some_and(|ahead| !ahead.is_zero() && ahead < WALK_EVERY)
     }
 }
 
-impl Known {
-    /// What requests get.
-    fn serving(&self) -> Serving {
-        match (self.instead(), &self.good) {
-            (Some(instead), _) => instead.clone(),
-            (None, Some(good)) => Serving { answer: Answer::Resolved(Arc::clone(&good.resolution)), id: good.id },
-            (None, None) => Serving { answer: Answer::AsConfigured, id: None },
+impl State {
+    /// The answer that requests get.
+    fn answer(&self) -> Answer {
+        match (self.fallback(), &self.success) {
+            (Some(fallback), _) => fallback.clone(),
+            (None, Some(success)) => Answer::Resolved(success.served.clone()),
+            (None, None) => Answer::AsConfigured,
         }
     }
 
-    /// Under which number that is kept.
-    fn id(&self) -> Option<Id> {
-        match self.instead() {
-            Some(instead) => instead.id,
-            None => self.good.as_ref()?.id,
+    /// The number of that answer.
+    fn answer_id(&self) -> Option<RetainedId> {
+        match self.fallback() {
+            Some(fallback) => fallback.id(),
+            None => self.success.as_ref()?.served.id,
         }
     }
 
-    /// When the last walk began, if it came through.
-    fn came_through(&self) -> Option<Moment> {
-        self.walked().filter(|_| self.instead().is_none())
+    /// The start of the last walk, if it succeeded.
+    fn last_success(&self) -> Option<Moment> {
+        self.last_walk().filter(|_| self.fallback().is_none())
     }
 
-    /// What requests get instead of what is there, because the last walk failed.
-    fn instead(&self) -> Option<&Serving> {
-        self.trouble.as_ref()?.serving.as_ref()
+    /// The answer while resolution fails; `None` if the last walk succeeded.
+    fn fallback(&self) -> Option<&Answer> {
+        self.failures.as_ref()?.fallback.as_ref()
     }
 
-    /// When the last look began that walked the whole way.
-    fn walked(&self) -> Option<Moment> {
-        (self.walks != 0).then_some(self.walked)
+    /// The start of the last walk; `None` before the first.
+    fn last_walk(&self) -> Option<Moment> {
+        (self.walks != 0).then_some(self.last_walk)
     }
 
     fn note_walk(&mut self, now: Moment) {
-        self.walked = now;
+        self.last_walk = now;
         self.walks += 1;
-    }
-}
-
-impl Trouble {
-    fn is_worth_reporting(&mut self, failure: &Failure, now: Moment) -> bool {
-        if let Some((_, reported)) = self.causes.iter_mut().find(|(cause, _)| cause == failure) {
-            let due = !now.is_within(*reported, REMIND_EVERY);
-            if due {
-                *reported = now;
-            }
-            return due;
-        }
-        if self.causes.len() == CAUSES_MAX {
-            let oldest = (0..CAUSES_MAX).min_by_key(|&index| self.causes[index].1).unwrap_or(0);
-            if now.is_within(self.causes[oldest].1, REMIND_EVERY) {
-                return false;
-            }
-            self.causes.swap_remove(oldest);
-        }
-        self.causes.push((failure.clone(), now));
-        true
     }
 }

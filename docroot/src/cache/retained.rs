@@ -22,13 +22,13 @@ const BLOCK: usize = 256;
 
 /// How many resolutions of one docroot are kept: as many as it is flipped to new releases, as a rule, until the server is
 /// reloaded. Of those that come later, requests get copies.
-pub(crate) const KEPT_OF_DOCROOT: usize = 32;
+pub(crate) const RETAINED_OF_DOCROOT: usize = 32;
 
-/// The number of a resolution that is kept.
+/// The number of a resolution that is retained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Id(NonZeroU16);
+pub struct RetainedId(NonZeroU16);
 
-impl Id {
+impl RetainedId {
     pub(crate) fn get(self) -> u16 {
         self.0.get()
     }
@@ -36,14 +36,14 @@ impl Id {
 
 /// In which block, and where in it, a number is.
 #[inline]
-fn place(number: u16) -> [usize; 2] {
-    let [place, block] = number.to_le_bytes().map(usize::from);
-    [block, place]
+fn slot(number: u16) -> [usize; 2] {
+    let [slot, block] = number.to_le_bytes().map(usize::from);
+    [block, slot]
 }
 
-/// The resolutions that are kept.
+/// The resolutions that are retained.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct Retained {
     /// A `OnceBox` is one pointer, which is all that a reader has to look at.
     blocks: [OnceBox<[OnceLock<Entry>; BLOCK]>; BLOCK],
     /// How many numbers were given out.
@@ -54,16 +54,16 @@ pub(crate) struct Kept {
 struct Entry {
     resolution: Arc<Resolution>,
     /// The one of the same docroot that was kept before.
-    before: Option<Id>,
+    before: Option<RetainedId>,
 }
 
-impl Default for Kept {
+impl Default for Retained {
     fn default() -> Self {
         Self { blocks: [const { OnceBox::new() }; BLOCK], len: AtomicU16::default() }
     }
 }
 
-impl Kept {
+impl Retained {
     /// The resolution of this number, if it is one's: zero never is.
     #[inline]
     pub(crate) fn get(&self, number: u16) -> Option<&Resolution> {
@@ -72,12 +72,12 @@ impl Kept {
 
     #[inline]
     fn entry(&self, number: u16) -> Option<&Entry> {
-        let [block, place] = place(number);
-        self.blocks[block].get()?[place].get()
+        let [block, slot] = slot(number);
+        self.blocks[block].get()?[slot].get()
     }
 
     /// Whether a resolution is one of the docroot whose last one was `newest`, by its address.
-    pub(crate) fn has(&self, newest: Option<Id>, resolution: &Resolution) -> bool {
+    pub(crate) fn has(&self, newest: Option<RetainedId>, resolution: &Resolution) -> bool {
         let mut next = newest;
         while let Some(entry) = next.and_then(|id| self.entry(id.get())) {
             if std::ptr::eq(&*entry.resolution, resolution) {
@@ -90,7 +90,11 @@ impl Kept {
 
     /// Keeps a resolution of the docroot whose last one was `newest`, if there is room. Returns the one that is equal to
     /// it if that is kept already.
-    pub(crate) fn keep(&self, resolution: Resolution, newest: &mut Option<Id>) -> (Arc<Resolution>, Option<Id>) {
+    pub(crate) fn retain(
+        &self,
+        resolution: Resolution,
+        newest: &mut Option<RetainedId>,
+    ) -> (Arc<Resolution>, Option<RetainedId>) {
         let mut next = *newest;
         let mut count = 0;
         while let Some((id, entry)) = next.and_then(|id| Some((id, self.entry(id.get())?))) {
@@ -101,21 +105,21 @@ impl Kept {
             count += 1;
         }
         let resolution = Arc::new(resolution);
-        let id = if count < KEPT_OF_DOCROOT { self.free() } else { None };
+        let id = if count < RETAINED_OF_DOCROOT { self.free() } else { None };
         if let Some(id) = id {
-            let [block, place] = place(id.get());
+            let [block, slot] = slot(id.get());
             let block = self.blocks[block].get_or_init(|| Box::new([const { OnceLock::new() }; BLOCK]));
             // A number is given out once, so nobody has put anything there.
-            block[place].get_or_init(|| Entry { resolution: Arc::clone(&resolution), before: *newest });
+            block[slot].get_or_init(|| Entry { resolution: Arc::clone(&resolution), before: *newest });
             *newest = Some(id);
         }
         (resolution, id)
     }
 
     /// A number that was not given out yet, if there is one: sixty-five thousand are enough for ten thousand docroots.
-    fn free(&self) -> Option<Id> {
+    fn free(&self) -> Option<RetainedId> {
         let last = self.len.fetch_update(Relaxed, Relaxed, |len| len.checked_add(1)).ok()?;
-        NonZeroU16::new(last + 1).map(Id)
+        NonZeroU16::new(last + 1).map(RetainedId)
     }
 }
 
@@ -144,59 +148,59 @@ mod tests {
 
     #[test]
     fn what_is_equal_is_kept_once() {
-        let (kept, [one, two]) = (Kept::default(), resolutions());
+        let (retained, [one, two]) = (Retained::default(), resolutions());
         let mut newest = None;
-        let (_, first) = kept.keep(one.clone(), &mut newest);
-        let (_, second) = kept.keep(two.clone(), &mut newest);
+        let (_, first) = retained.retain(one.clone(), &mut newest);
+        let (_, second) = retained.retain(two.clone(), &mut newest);
         assert_ne!(first, second);
         for _ in 0..1000 {
-            assert_eq!(kept.keep(one.clone(), &mut newest).1, first);
-            assert_eq!(kept.keep(two.clone(), &mut newest).1, second);
+            assert_eq!(retained.retain(one.clone(), &mut newest).1, first);
+            assert_eq!(retained.retain(two.clone(), &mut newest).1, second);
         }
-        assert_eq!(kept.len.load(Relaxed), 2);
-        assert_eq!(kept.get(first.unwrap().get()), Some(&one));
-        assert_eq!(kept.get(second.unwrap().get()), Some(&two));
+        assert_eq!(retained.len.load(Relaxed), 2);
+        assert_eq!(retained.get(first.unwrap().get()), Some(&one));
+        assert_eq!(retained.get(second.unwrap().get()), Some(&two));
     }
 
     #[test]
     fn of_each_docroot_only_so_many_are_kept() {
-        let (kept, all) = (Kept::default(), resolutions::<{ KEPT_OF_DOCROOT + 2 }>());
+        let (retained, all) = (Retained::default(), resolutions::<{ RETAINED_OF_DOCROOT + 2 }>());
         let mut newest = None;
-        let ids = all.clone().map(|one| kept.keep(one, &mut newest).1);
-        assert_eq!(ids.iter().flatten().count(), KEPT_OF_DOCROOT);
+        let ids = all.clone().map(|one| retained.retain(one, &mut newest).1);
+        assert_eq!(ids.iter().flatten().count(), RETAINED_OF_DOCROOT);
         assert_eq!(ids.last(), Some(&None));
         // What is kept is still found, and another docroot has as many of its own.
-        assert_eq!(kept.keep(all[0].clone(), &mut newest).1, ids[0]);
-        assert!(kept.keep(all[0].clone(), &mut None).1.is_some());
+        assert_eq!(retained.retain(all[0].clone(), &mut newest).1, ids[0]);
+        assert!(retained.retain(all[0].clone(), &mut None).1.is_some());
     }
 
     #[test]
     fn docroots_do_not_find_what_is_not_theirs() {
-        let (kept, [one]) = (Kept::default(), resolutions());
+        let (retained, [one]) = (Retained::default(), resolutions());
         let (mut newest, mut of_other) = (None, None);
-        assert_ne!(kept.keep(one.clone(), &mut newest).1, kept.keep(one, &mut of_other).1);
+        assert_ne!(retained.retain(one.clone(), &mut newest).1, retained.retain(one, &mut of_other).1);
     }
 
     #[test]
     fn no_number_leads_to_what_is_not_kept() {
-        let (kept, [one]) = (Kept::default(), resolutions());
-        let (_, id) = kept.keep(one, &mut None);
+        let (retained, [one]) = (Retained::default(), resolutions());
+        let (_, id) = retained.retain(one, &mut None);
         let id = id.unwrap().get();
-        assert!((0..=u16::MAX).all(|number| kept.get(number).is_some() == (number == id)));
+        assert!((0..=u16::MAX).all(|number| retained.get(number).is_some() == (number == id)));
     }
 
     #[test]
     fn what_comes_when_all_numbers_are_given_out_is_not_kept() {
-        let (kept, [one, two, three]) = (Kept::default(), resolutions());
-        kept.len.store(u16::MAX - 1, Relaxed);
+        let (retained, [one, two, three]) = (Retained::default(), resolutions());
+        retained.len.store(u16::MAX - 1, Relaxed);
         let mut newest = None;
-        let (_, last) = kept.keep(one.clone(), &mut newest);
-        assert_eq!(last.map(Id::get), Some(u16::MAX));
+        let (_, last) = retained.retain(one.clone(), &mut newest);
+        assert_eq!(last.map(RetainedId::get), Some(u16::MAX));
         for more in [two, three] {
-            let (resolution, id) = kept.keep(more.clone(), &mut newest);
+            let (resolution, id) = retained.retain(more.clone(), &mut newest);
             assert_eq!((&*resolution, id), (&more, None));
         }
-        assert_eq!(kept.get(u16::MAX), Some(&one));
-        assert_eq!(kept.keep(one, &mut newest).1, last, "what was kept is still found");
+        assert_eq!(retained.get(u16::MAX), Some(&one));
+        assert_eq!(retained.retain(one, &mut newest).1, last, "what was kept is still found");
     }
 }

@@ -8,7 +8,7 @@ mod remembered;
 
 use std::time::Duration;
 
-use docroot::{Answer, COMPUTED_MAX, Cache, Docroot, Look, Mode, Moment, News, Releases, Rules};
+use docroot::{Answer, COMPUTED_MAX, Cache, Docroot, Event, Lookup, Mode, Moment, Releases, Rules};
 
 use fake::{Fake, Interleaved};
 
@@ -25,16 +25,24 @@ fn docroot() -> Docroot {
     Docroot::new("/srv/current".as_ref(), Rules::default()).unwrap()
 }
 
-fn release(look: &Look) -> &str {
-    match &look.answer {
+fn release(lookup: &Lookup) -> &str {
+    match &lookup.answer {
         Answer::Resolved(resolution) => resolution.docroot().to_str().unwrap(),
         Answer::AsConfigured => "as configured",
         Answer::Refused(_) => "refused",
     }
 }
 
-fn is_reported(look: &Look) -> bool {
-    matches!(look.news.as_deref(), Some(News::Failed { report: true, .. }))
+/// Whether a lookup has a failure to report. The failure counts as logged then.
+fn is_reported(lookup: Lookup) -> bool {
+    let Some(Event::Failed { report: Some(report), .. }) = lookup.event.map(|event| *event) else { return false };
+    report.commit();
+    true
+}
+
+/// Whether a lookup has a failure to report, which nobody has logged yet.
+fn is_pending(lookup: &Lookup) -> bool {
+    matches!(lookup.event.as_deref(), Some(Event::Failed { report: Some(_), .. }))
 }
 
 fn only_releases() -> Rules {
@@ -46,24 +54,24 @@ fn only_releases() -> Rules {
 #[test]
 fn a_window_costs_nothing_and_ends() {
     let (files, docroot) = (Fake::new(), docroot());
-    assert_eq!(release(&docroot.look(&files, at(0), seconds(2))), "/srv/releases/1");
+    assert_eq!(release(&docroot.lookup(&files, at(0), seconds(2))), "/srv/releases/1");
     files.calls();
     files.flip("releases/2");
-    let look = docroot.look(&files, at(1_999), seconds(2));
-    assert_eq!((release(&look), files.calls()), ("/srv/releases/1", 0));
-    assert!(look.news.is_none());
-    assert_eq!(release(&docroot.look(&files, at(2_000), seconds(2))), "/srv/releases/2");
+    let lookup = docroot.lookup(&files, at(1_999), seconds(2));
+    assert_eq!((release(&lookup), files.calls()), ("/srv/releases/1", 0));
+    assert!(lookup.event.is_none());
+    assert_eq!(release(&docroot.lookup(&files, at(2_000), seconds(2))), "/srv/releases/2");
 }
 
 #[test]
 fn a_window_begins_when_the_look_begins() {
     let (files, docroot) = (Fake::new(), docroot());
     for start in [0, 500, 1_000, 1_500] {
-        docroot.look(&files, at(start), Duration::from_millis(500));
+        docroot.lookup(&files, at(start), Duration::from_millis(500));
     }
     files.flip("releases/2");
-    assert_eq!(release(&docroot.look(&files, at(1_999), Duration::from_millis(500))), "/srv/releases/1");
-    assert_eq!(release(&docroot.look(&files, at(2_000), Duration::from_millis(500))), "/srv/releases/2");
+    assert_eq!(release(&docroot.lookup(&files, at(1_999), Duration::from_millis(500))), "/srv/releases/1");
+    assert_eq!(release(&docroot.lookup(&files, at(2_000), Duration::from_millis(500))), "/srv/releases/2");
 }
 
 #[test]
@@ -75,18 +83,18 @@ fn without_a_window_each_look_costs_one_call_and_sees_every_flip() {
     ] {
         let files = Fake::new();
         let docroot = Docroot::new(path.as_ref(), Rules { mode, releases: None }).unwrap();
-        docroot.look(&files, at(0), Duration::ZERO);
+        docroot.lookup(&files, at(0), Duration::ZERO);
         files.calls();
         for millisecond in 1..900 {
-            docroot.look(&files, at(millisecond), Duration::ZERO);
+            docroot.lookup(&files, at(millisecond), Duration::ZERO);
             assert_eq!(files.calls(), 1, "{path}");
         }
     }
     let (files, docroot) = (Fake::new(), docroot());
     for (millisecond, number) in [1, 2, 1, 2, 2, 1].into_iter().enumerate() {
         files.flip(&format!("releases/{number}"));
-        let look = docroot.look(&files, at(millisecond as u64), Duration::ZERO);
-        assert_eq!(release(&look), format!("/srv/releases/{number}"));
+        let lookup = docroot.lookup(&files, at(millisecond as u64), Duration::ZERO);
+        assert_eq!(release(&lookup), format!("/srv/releases/{number}"));
     }
 }
 
@@ -96,12 +104,12 @@ fn flips_of_any_link_of_a_chain_are_seen_with_one_call() {
     files.flip("A");
     files.link("/srv/A", "releases/1");
     let docroot = docroot();
-    assert_eq!(release(&docroot.look(&files, at(0), Duration::ZERO)), "/srv/releases/1");
+    assert_eq!(release(&docroot.lookup(&files, at(0), Duration::ZERO)), "/srv/releases/1");
     files.calls();
-    docroot.look(&files, at(1), Duration::ZERO);
+    docroot.lookup(&files, at(1), Duration::ZERO);
     assert_eq!(files.calls(), 1);
     files.link("/srv/A", "releases/2");
-    assert_eq!(release(&docroot.look(&files, at(2), Duration::ZERO)), "/srv/releases/2");
+    assert_eq!(release(&docroot.lookup(&files, at(2), Duration::ZERO)), "/srv/releases/2");
 }
 
 #[test]
@@ -112,41 +120,41 @@ fn a_directory_that_takes_over_an_inode_is_not_mistaken() {
     // Made in this very step of the clock.
     files.make("/srv/releases/7", 70);
     let docroot = docroot();
-    assert_eq!(release(&docroot.look(&files, at(0), Duration::ZERO)), "/srv/releases/7");
+    assert_eq!(release(&docroot.lookup(&files, at(0), Duration::ZERO)), "/srv/releases/7");
     // Still in the same step: gone, and its inode number given to another release.
     files.remove("/srv/releases/7");
     files.make("/srv/releases/8", 70);
     files.link("/srv/A", "releases/8");
-    assert_eq!(release(&docroot.look(&files, at(1), Duration::ZERO)), "/srv/releases/8");
+    assert_eq!(release(&docroot.lookup(&files, at(1), Duration::ZERO)), "/srv/releases/8");
     // A step later such a thing cannot happen any more, and one call is enough.
     files.0.borrow_mut().clock += 1;
-    docroot.look(&files, at(2), Duration::ZERO);
+    docroot.lookup(&files, at(2), Duration::ZERO);
     files.calls();
-    docroot.look(&files, at(3), Duration::ZERO);
+    docroot.lookup(&files, at(3), Duration::ZERO);
     assert_eq!(files.calls(), 1);
 }
 
 #[test]
 fn what_one_call_cannot_see_is_seen_within_a_second() {
     let (files, docroot) = (Fake::new(), docroot());
-    docroot.look(&files, at(0), Duration::ZERO);
+    docroot.lookup(&files, at(0), Duration::ZERO);
     // The releases move away, and a link stands in their place: the docroot's own link is as it was.
     files.make("/data", 90);
     files.make("/data/1", 91);
     files.remove("/srv/releases");
     files.link("/srv/releases", "/data");
-    docroot.look(&files, at(999), Duration::ZERO);
-    assert_eq!(release(&docroot.look(&files, at(1_000), Duration::ZERO)), "/data/1");
+    docroot.lookup(&files, at(999), Duration::ZERO);
+    assert_eq!(release(&docroot.lookup(&files, at(1_000), Duration::ZERO)), "/data/1");
 }
 
 #[test]
 fn a_clock_that_steps_back_ends_the_window() {
     let (files, docroot) = (Fake::new(), docroot());
-    docroot.look(&files, at(7_200_000), seconds(2));
+    docroot.lookup(&files, at(7_200_000), seconds(2));
     files.flip("releases/2");
-    assert_eq!(release(&docroot.look(&files, at(3_600_000), seconds(2))), "/srv/releases/2");
+    assert_eq!(release(&docroot.lookup(&files, at(3_600_000), seconds(2))), "/srv/releases/2");
     files.calls();
-    docroot.look(&files, at(3_600_001), seconds(2));
+    docroot.lookup(&files, at(3_600_001), seconds(2));
     assert_eq!(files.calls(), 0, "and another one begins");
 }
 
@@ -157,19 +165,19 @@ fn a_look_that_began_earlier_and_ended_later_does_not_win() {
     for warm in [false, true] {
         let (files, docroot) = (Fake::new(), docroot());
         if warm {
-            docroot.look(&files, at(0), every);
+            docroot.lookup(&files, at(0), every);
         }
         let slow = Interleaved::new(&files, &docroot, |files, docroot| {
             files.flip("releases/2");
-            assert_eq!(release(&docroot.look(files, at(210), every)), "/srv/releases/2");
+            assert_eq!(release(&docroot.lookup(files, at(210), every)), "/srv/releases/2");
         });
-        let look = docroot.look(&slow, at(200), every);
-        assert_eq!(release(&look), "/srv/releases/1", "what it saw was true after it began");
+        let lookup = docroot.lookup(&slow, at(200), every);
+        assert_eq!(release(&lookup), "/srv/releases/1", "what it saw was true after it began");
         assert!(slow.is_done(), "the other thread ran");
-        assert_eq!(release(&docroot.look(&files, at(220), every)), "/srv/releases/2", "warm: {warm}");
+        assert_eq!(release(&docroot.lookup(&files, at(220), every)), "/srv/releases/2", "warm: {warm}");
         // Nor did the late thread prolong anything.
         files.flip("releases/1");
-        assert_eq!(release(&docroot.look(&files, at(310), every)), "/srv/releases/1", "warm: {warm}");
+        assert_eq!(release(&docroot.lookup(&files, at(310), every)), "/srv/releases/1", "warm: {warm}");
     }
 }
 
@@ -180,12 +188,12 @@ fn a_failure_that_began_earlier_and_ended_later_does_not_win() {
     files.remove("/srv/releases/1");
     let slow = Interleaved::new(&files, &docroot, |files, docroot| {
         files.make("/srv/releases/1", 7);
-        assert_eq!(release(&docroot.look(files, at(210), every)), "/srv/releases/1");
+        assert_eq!(release(&docroot.lookup(files, at(210), every)), "/srv/releases/1");
     });
-    let look = docroot.look(&slow, at(200), every);
+    let lookup = docroot.lookup(&slow, at(200), every);
     assert!(slow.is_done(), "the other thread ran");
-    assert_eq!(release(&look), "/srv/releases/1", "what the other has found is the last good by now");
-    assert!(look.news.is_none(), "a failure that is over is not told: {:?}", look.news);
+    assert_eq!(release(&lookup), "/srv/releases/1", "what the other has found is the last good by now");
+    assert!(lookup.event.is_none(), "a failure that is over is not told: {:?}", lookup.event);
 }
 
 /// The last good one is looked at before it is served, and then it may be the last no more.
@@ -193,49 +201,53 @@ fn a_failure_that_began_earlier_and_ended_later_does_not_win() {
 fn a_failure_goes_on_with_what_was_good_last_when_it_ended() {
     let (files, docroot) = (Fake::new(), docroot());
     let every = Duration::from_millis(100);
-    docroot.look(&files, at(0), every);
+    docroot.lookup(&files, at(0), every);
     files.unlink("/srv/current");
     let slow = Interleaved::new(&files, &docroot, |files, docroot| {
         files.flip("releases/2");
-        assert_eq!(release(&docroot.look(files, at(190), every)), "/srv/releases/2");
+        assert_eq!(release(&docroot.lookup(files, at(190), every)), "/srv/releases/2");
     });
     // Two times the link is seen to be missing; then the release that was good is being looked at.
     let slow = slow.after(2);
-    let look = docroot.look(&slow, at(200), every);
+    let lookup = docroot.lookup(&slow, at(200), every);
     assert!(slow.is_done(), "the other thread ran");
-    assert_eq!(release(&look), "/srv/releases/2");
-    assert_eq!(release(&docroot.look(&files, at(299), every)), "/srv/releases/2", "for the rest of the window");
+    assert_eq!(release(&lookup), "/srv/releases/2");
+    assert_eq!(release(&docroot.lookup(&files, at(299), every)), "/srv/releases/2", "for the rest of the window");
 }
 
 #[test]
 fn a_failure_is_not_prolonged_by_a_look_that_saw_none() {
     let (files, docroot) = (Fake::new(), docroot());
     let every = Duration::from_millis(100);
-    docroot.look(&files, at(0), every);
+    docroot.lookup(&files, at(0), every);
     let slow = Interleaved::new(&files, &docroot, |files, docroot| {
         files.unlink("/srv/current");
         files.remove("/srv/releases/1");
-        assert!(docroot.look(files, at(150), every).answer.resolved().is_none());
+        assert!(docroot.lookup(files, at(150), every).answer.resolved().is_none());
         files.flip("releases/2");
     });
-    assert_eq!(release(&docroot.look(&slow, at(200), every)), "/srv/releases/1", "what it saw was true after it began");
+    assert_eq!(
+        release(&docroot.lookup(&slow, at(200), every)),
+        "/srv/releases/1",
+        "what it saw was true after it began"
+    );
     assert!(slow.is_done(), "the other thread ran");
-    assert_eq!(release(&docroot.look(&files, at(260), every)), "/srv/releases/2", "the failure's window is over");
+    assert_eq!(release(&docroot.lookup(&files, at(260), every)), "/srv/releases/2", "the failure's window is over");
 }
 
 #[test]
 fn a_link_that_is_missing_for_a_moment_loses_no_request() {
     let (files, docroot) = (Fake::new(), docroot());
-    docroot.look(&files, at(0), Duration::ZERO);
+    docroot.lookup(&files, at(0), Duration::ZERO);
     files.unlink("/srv/current");
-    let look = docroot.look(&files, at(1), Duration::ZERO);
-    assert_eq!(release(&look), "/srv/releases/1");
-    assert!(is_reported(&look));
+    let lookup = docroot.lookup(&files, at(1), Duration::ZERO);
+    assert_eq!(release(&lookup), "/srv/releases/1");
+    assert!(is_reported(lookup));
     files.flip("releases/2");
-    let look = docroot.look(&files, at(2), Duration::ZERO);
-    assert_eq!(release(&look), "/srv/releases/2");
-    let Some(News::Resolved { before: Some(before), recovered: true, .. }) = look.news.as_deref() else {
-        panic!("{:?}", look.news);
+    let lookup = docroot.lookup(&files, at(2), Duration::ZERO);
+    assert_eq!(release(&lookup), "/srv/releases/2");
+    let Some(Event::Resolved { before: Some(before), recovered: true, .. }) = lookup.event.as_deref() else {
+        panic!("{:?}", lookup.event);
     };
     assert_eq!(before.docroot().to_str(), Ok("/srv/releases/1"));
 }
@@ -243,22 +255,23 @@ fn a_link_that_is_missing_for_a_moment_loses_no_request() {
 #[test]
 fn a_deleted_release_is_not_served() {
     let (files, docroot) = (Fake::new(), docroot());
-    docroot.look(&files, at(0), Duration::ZERO);
+    docroot.lookup(&files, at(0), Duration::ZERO);
     files.unlink("/srv/current");
     files.remove("/srv/releases/1");
-    assert_eq!(release(&docroot.look(&files, at(1), Duration::ZERO)), "as configured");
+    assert_eq!(release(&docroot.lookup(&files, at(1), Duration::ZERO)), "as configured");
     files.make("/srv/releases/1", 1);
-    assert_eq!(release(&docroot.look(&files, at(2), Duration::ZERO)), "/srv/releases/1", "it is back");
+    assert_eq!(release(&docroot.lookup(&files, at(2), Duration::ZERO)), "/srv/releases/1", "it is back");
 }
 
 #[test]
 fn a_docroot_that_never_resolved_is_left_as_configured() {
     let (files, docroot) = (Fake::new(), docroot());
     files.flip("releases/3");
-    let look = docroot.look(&files, at(0), Duration::ZERO);
-    assert_eq!(release(&look), "as configured");
-    let Some(News::Failed { failure, serving: Answer::AsConfigured, report: true, .. }) = look.news.as_deref() else {
-        panic!("{:?}", look.news);
+    let lookup = docroot.lookup(&files, at(0), Duration::ZERO);
+    assert_eq!(release(&lookup), "as configured");
+    let Some(Event::Failed { failure, fallback: Answer::AsConfigured, report: Some(_) }) = lookup.event.as_deref()
+    else {
+        panic!("{:?}", lookup.event);
     };
     assert_eq!(failure.to_string(), "/srv/releases/3: No such file or directory");
 }
@@ -267,12 +280,12 @@ fn a_docroot_that_never_resolved_is_left_as_configured() {
 fn a_failure_counts_for_the_window_too() {
     let (files, docroot) = (Fake::new(), docroot());
     files.unlink("/srv/current");
-    docroot.look(&files, at(0), seconds(2));
+    docroot.lookup(&files, at(0), seconds(2));
     files.calls();
     files.flip("releases/1");
-    assert_eq!(release(&docroot.look(&files, at(1_000), seconds(2))), "as configured");
+    assert_eq!(release(&docroot.lookup(&files, at(1_000), seconds(2))), "as configured");
     assert_eq!(files.calls(), 0);
-    assert_eq!(release(&docroot.look(&files, at(2_000), seconds(2))), "/srv/releases/1");
+    assert_eq!(release(&docroot.lookup(&files, at(2_000), seconds(2))), "/srv/releases/1");
 }
 
 #[test]
@@ -280,7 +293,7 @@ fn each_cause_is_reported_once_and_again_after_ten_seconds() {
     let (files, docroot) = (Fake::new(), docroot());
     files.unlink("/srv/current");
     let reports = |files: &Fake, from: u64, to: u64| {
-        (from..to).step_by(10).filter(|&time| is_reported(&docroot.look(files, at(time), Duration::ZERO))).count()
+        (from..to).step_by(10).filter(|&time| is_reported(docroot.lookup(files, at(time), Duration::ZERO))).count()
     };
     assert_eq!(reports(&files, 0, 10_000), 1);
     assert_eq!(reports(&files, 10_000, 20_000), 1);
@@ -288,82 +301,79 @@ fn each_cause_is_reported_once_and_again_after_ten_seconds() {
     assert_eq!(reports(&files, 20_000, 29_000), 1, "another cause");
 }
 
-/// A look that finds a failure which is to be reported, by somebody who tells nobody.
-fn look_and_take_back(files: &Fake, docroot: &Docroot, time: u64) {
-    match docroot.look(files, at(time), Duration::ZERO).news.as_deref() {
-        Some(News::Failed { failure, report: true, .. }) => docroot.has_not_told(failure, at(time)),
-        news => panic!("{news:?}"),
-    }
+/// A lookup with a failure to report, which is dropped instead.
+fn withdraw(files: &Fake, docroot: &Docroot, time: u64) {
+    let lookup = docroot.lookup(files, at(time), Duration::ZERO);
+    assert!(is_pending(&lookup), "{:?}", lookup.event);
 }
 
-fn recovers(look: &Look) -> bool {
-    matches!(look.news.as_deref(), Some(News::Resolved { recovered: true, .. }))
+fn recovers(lookup: &Lookup) -> bool {
+    matches!(lookup.event.as_deref(), Some(Event::Resolved { recovered: true, .. }))
 }
 
 #[test]
 fn a_failure_that_nobody_was_told_of_is_reported_by_the_next_walk() {
     let (files, docroot) = (Fake::new(), docroot());
-    let look = |time| docroot.look(&files, at(time), Duration::ZERO);
+    let lookup = |time| docroot.lookup(&files, at(time), Duration::ZERO);
     files.unlink("/srv/current");
     for time in 0..3 {
-        look_and_take_back(&files, &docroot, time);
+        withdraw(&files, &docroot, time);
     }
     files.flip("releases/1");
-    assert!(!recovers(&look(3)), "of what nobody was told of");
+    assert!(!recovers(&lookup(3)), "of what nobody was told of");
     files.unlink("/srv/current");
-    look_and_take_back(&files, &docroot, 4);
-    assert!(is_reported(&look(5)));
-    assert!(!is_reported(&look(6)), "it is told now");
+    withdraw(&files, &docroot, 4);
+    assert!(is_reported(lookup(5)));
+    assert!(!is_reported(lookup(6)), "it is told now");
     files.flip("releases/1");
-    assert!(recovers(&look(7)));
+    assert!(recovers(&lookup(7)));
 }
 
 #[test]
 fn the_end_of_a_failure_is_told_if_only_its_reminder_was_not() {
     let (files, docroot) = (Fake::new(), docroot());
-    let look = |time| docroot.look(&files, at(time), Duration::ZERO);
+    let lookup = |time| docroot.lookup(&files, at(time), Duration::ZERO);
     files.unlink("/srv/current");
-    assert!(is_reported(&look(0)));
+    assert!(is_reported(lookup(0)));
     for time in 10_000..10_003 {
-        look_and_take_back(&files, &docroot, time);
+        withdraw(&files, &docroot, time);
     }
     files.flip("releases/1");
-    assert!(recovers(&look(10_003)), "it was told at first");
+    assert!(recovers(&lookup(10_003)), "it was told at first");
     // Another cause, which nobody was told of.
     files.flip("releases/absent");
-    look_and_take_back(&files, &docroot, 10_004);
+    withdraw(&files, &docroot, 10_004);
     files.flip("releases/1");
-    assert!(!recovers(&look(10_005)), "the cause before has ended");
+    assert!(!recovers(&lookup(10_005)), "the cause before has ended");
 }
 
 #[test]
 fn who_told_nobody_takes_back_only_what_was_left_to_them() {
     let (files, docroot) = (Fake::new(), docroot());
-    let look = |time| docroot.look(&files, at(time), Duration::ZERO);
+    let lookup = |time| docroot.lookup(&files, at(time), Duration::ZERO);
     files.unlink("/srv/current");
-    let first = look(0);
-    assert!(is_reported(&first) && is_reported(&look(10_000)), "the reminder is due");
-    let Some(News::Failed { failure, .. }) = first.news.as_deref() else { unreachable!("it was reported") };
+    let first = lookup(0);
+    assert!(is_pending(&first) && is_reported(lookup(10_000)), "the reminder is due");
     // A long request, which ends now.
-    docroot.has_not_told(failure, at(0));
-    assert!(!is_reported(&look(10_001)), "another one has told");
+    drop(first);
+    assert!(!is_reported(lookup(10_001)), "another one has told");
 }
 
 #[test]
 fn who_told_nobody_leaves_the_end_of_another_failure_to_be_told() {
     let (files, docroot) = (Fake::new(), docroot());
-    let look = |time| docroot.look(&files, at(time), Duration::ZERO);
+    let lookup = |time| docroot.lookup(&files, at(time), Duration::ZERO);
     files.unlink("/srv/current");
-    let first = look(0);
+    let first = lookup(0);
     files.flip("releases/1");
-    look(1);
+    lookup(1);
     files.flip("releases/absent");
-    assert!(is_reported(&look(2)));
-    let Some(News::Failed { failure, .. }) = first.news.as_deref() else { panic!("it failed") };
+    assert!(is_reported(lookup(2)));
+    assert!(is_pending(&first));
     // A long request, which ends now.
-    docroot.has_not_told(failure, at(0));
+    drop(first);
     files.flip("releases/1");
-    assert!(recovers(&look(3)), "another failure was told");
+    assert!(recovers(&lookup(3)), "another failure was told");
 }
 
 #[test]
@@ -377,11 +387,9 @@ fn a_link_that_comes_and_goes_does_not_flood_the_log() {
             1 => files.flip(&format!("releases/{}", 100 + time % 60)),
             _ => files.flip("releases/1"),
         }
-        match docroot.look(&files, at(time), Duration::ZERO).news.as_deref() {
-            Some(News::Failed { report: true, .. }) => failures += 1,
-            Some(News::Resolved { recovered: true, .. }) => recoveries += 1,
-            _ => {}
-        }
+        let lookup = docroot.lookup(&files, at(time), Duration::ZERO);
+        recoveries += usize::from(recovers(&lookup));
+        failures += usize::from(is_reported(lookup));
     }
     assert_eq!(failures, 4, "of twenty causes that come in turns");
     assert!((1..=4).contains(&recoveries), "{recoveries}: a recovery is only told when its failure was");
@@ -390,21 +398,21 @@ fn a_link_that_comes_and_goes_does_not_flood_the_log() {
 #[test]
 fn a_flip_is_told_once() {
     let (files, docroot) = (Fake::new(), docroot());
-    let is_flip = |look: Look| matches!(look.news.as_deref(), Some(News::Resolved { before: Some(_), .. }));
-    assert!(!is_flip(docroot.look(&files, at(0), Duration::ZERO)), "the first look is none");
+    let is_flip = |lookup: Lookup| matches!(lookup.event.as_deref(), Some(Event::Resolved { before: Some(_), .. }));
+    assert!(!is_flip(docroot.lookup(&files, at(0), Duration::ZERO)), "the first lookup is none");
     files.flip("releases/2");
-    assert!(is_flip(docroot.look(&files, at(1), Duration::ZERO)));
-    assert!(!is_flip(docroot.look(&files, at(2), Duration::ZERO)));
-    assert!(!is_flip(docroot.look(&files, at(1_500), Duration::ZERO)), "a walk that finds the same is none");
+    assert!(is_flip(docroot.lookup(&files, at(1), Duration::ZERO)));
+    assert!(!is_flip(docroot.lookup(&files, at(2), Duration::ZERO)));
+    assert!(!is_flip(docroot.lookup(&files, at(1_500), Duration::ZERO)), "a walk that finds the same is none");
 }
 
 #[test]
 fn old_resolutions_stay_valid_and_leave_when_nobody_holds_them() {
     let (files, docroot) = (Fake::new(), docroot());
-    let first = docroot.look(&files, at(0), Duration::ZERO).answer.resolved().unwrap().clone();
+    let first = docroot.lookup(&files, at(0), Duration::ZERO).answer.resolved().unwrap().clone();
     let witness = std::sync::Arc::downgrade(&first);
     files.flip("releases/2");
-    docroot.look(&files, at(1), Duration::ZERO);
+    docroot.lookup(&files, at(1), Duration::ZERO);
     assert_eq!(first.docroot().to_str(), Ok("/srv/releases/1"));
     drop(first);
     assert!(witness.upgrade().is_none(), "memory does not grow with flips");
@@ -428,42 +436,42 @@ fn computed_docroots_are_remembered_if_they_resolve_and_up_to_a_bound() {
     let files = Fake::new();
     let mut cache = Cache::default();
     let rules = cache.rules(&Rules::default());
-    let look = |path: &str, time: u64| {
+    let lookup = |path: &str, time: u64| {
         let path = std::ffi::CString::new(path).unwrap();
         cache.computed(&path, rules, &files, at(time), seconds(2)).unwrap()
     };
     for host in 0..10_000 {
-        let (_, look) = look(&format!("/srv/hosts/{host}"), 0);
-        assert_eq!(release(&look), "as configured");
+        let (_, lookup) = lookup(&format!("/srv/hosts/{host}"), 0);
+        assert_eq!(release(&lookup), "as configured");
     }
     assert_eq!(cache.computed_len(), 0, "what does not resolve takes no entry");
 
-    let (first, _) = look("/srv/current", 0);
+    let (first, _) = lookup("/srv/current", 0);
     files.calls();
-    let (again, _) = look("/srv/current", 1);
+    let (again, _) = lookup("/srv/current", 1);
     assert!(std::sync::Arc::ptr_eq(&first, &again));
     assert_eq!(files.calls(), 0, "a window is a window");
 
     for host in 0..COMPUTED_MAX as u64 + 10 {
         files.make(&format!("/srv/{host}"), 1_000 + host);
-        look(&format!("/srv/{host}"), 2);
-        look("/srv/current", 2);
+        lookup(&format!("/srv/{host}"), 2);
+        lookup("/srv/current", 2);
     }
     assert_eq!(cache.computed_len(), COMPUTED_MAX);
-    let (again, _) = look("/srv/current", 3);
+    let (again, _) = lookup("/srv/current", 3);
     assert!(std::sync::Arc::ptr_eq(&first, &again), "what is used stays");
 }
 
 #[test]
 fn the_record_tells_what_happened() {
     let (files, docroot) = (Fake::new(), docroot());
-    assert!(docroot.record().serving.is_none());
-    docroot.look(&files, at(0), Duration::ZERO);
+    assert!(docroot.stats().answer.is_none());
+    docroot.lookup(&files, at(0), Duration::ZERO);
     files.flip("releases/2");
-    docroot.look(&files, at(5), Duration::ZERO);
+    docroot.lookup(&files, at(5), Duration::ZERO);
     files.unlink("/srv/current");
-    docroot.look(&files, at(6), Duration::ZERO);
-    let record = docroot.record();
+    docroot.lookup(&files, at(6), Duration::ZERO);
+    let record = docroot.stats();
     assert_eq!((record.walks, record.failures, record.since), (3, 1, Some(at(5))));
 }
 
@@ -475,8 +483,8 @@ fn flips_show_even_where_releases_share_a_directory() {
     files.link("/srv/releases/2/public", "/srv/shared");
     let docroot = Docroot::new("/srv/current/public".as_ref(), Rules::default()).unwrap();
     let led = |time: u64| {
-        let look = docroot.look(&files, at(time), Duration::ZERO);
-        look.answer.resolved().unwrap().reroot(b"/srv/current/static").unwrap()
+        let lookup = docroot.lookup(&files, at(time), Duration::ZERO);
+        lookup.answer.resolved().unwrap().reroot(b"/srv/current/static").unwrap()
     };
     assert_eq!(led(0), b"/srv/releases/1/static");
     files.flip("releases/2");
@@ -490,8 +498,8 @@ fn a_link_may_lead_to_the_root() {
     files.link("/root", "/");
     files.link("/e", "/srv");
     let docroot = Docroot::new("/root/e".as_ref(), Rules::default()).unwrap();
-    let look = docroot.look(&files, at(0), Duration::ZERO);
-    let reroot = |path: &[u8]| look.answer.resolved().unwrap().reroot(path).unwrap();
+    let lookup = docroot.lookup(&files, at(0), Duration::ZERO);
+    let reroot = |path: &[u8]| lookup.answer.resolved().unwrap().reroot(path).unwrap();
     assert_eq!(reroot(b"/root/e/x"), b"/srv/x", "through both links");
     assert_eq!(reroot(b"/root/other"), b"/other");
     assert_eq!(reroot(b"/root"), b"/");

@@ -26,11 +26,11 @@ fn c_path(path: &Path) -> CString {
 
 /// Each answer was true at a step inside the look, or less than the window before it; and each link of its chain was.
 fn is_fresh(scenario: &Scenario, world: &World, done: &[Done]) {
-    for look in done {
-        let from = (look.began + 1).saturating_sub(scenario.window.max(1));
-        let Answer::Resolved(resolution) = &look.answer else {
-            let was_gone = world.had("/c", from, look.ended, |text, _| text.is_none());
-            assert!(was_gone, "thread {} at {}..{}: {:?}", look.thread, look.began, look.ended, look.answer);
+    for lookup in done {
+        let from = (lookup.began + 1).saturating_sub(scenario.window.max(1));
+        let Answer::Resolved(resolution) = &lookup.answer else {
+            let was_gone = world.had("/c", from, lookup.ended, |text, _| text.is_none());
+            assert!(was_gone, "thread {} at {}..{}: {:?}", lookup.thread, lookup.began, lookup.ended, lookup.answer);
             continue;
         };
         assert!(!resolution.links().is_empty());
@@ -41,13 +41,13 @@ fn is_fresh(scenario: &Scenario, world: &World, done: &[Done]) {
             let leads =
                 |text: &str| resolution.reroot(text.as_bytes()).map_or(text == target, |led| led == target.as_bytes());
             // While a link is away, where it led before is served.
-            let fits = world.had(path, from, look.ended, |text, before| text.or(before).is_some_and(leads));
+            let fits = world.had(path, from, lookup.ended, |text, before| text.or(before).is_some_and(leads));
             assert!(
                 fits,
                 "thread {} at {}..{}: {path} -> {target} is too old: {:?}",
-                look.thread,
-                look.began,
-                look.ended,
+                lookup.thread,
+                lookup.began,
+                lookup.ended,
                 world.links.borrow()[path]
             );
         }
@@ -166,7 +166,7 @@ fn a_link_that_is_made_anew() {
     let flippers: &[&[Change]] = &[&[Change::Link("/c", None), Change::Link("/c", Some("/2"))]];
     let scenario = Scenario { flippers, is_warm: true, interruptions: a_few(), ..USUAL };
     explore("two warm looks, the link removed and made anew", &scenario, |world, done| {
-        assert!(done.iter().all(|look| look.answer.resolved().is_some()), "a look was lost");
+        assert!(done.iter().all(|lookup| lookup.answer.resolved().is_some()), "a lookup was lost");
         is_fresh(&scenario, world, done);
     });
 }
@@ -201,8 +201,8 @@ fn the_guard_holds() {
         ..USUAL
     };
     explore("two warm looks, out of the releases", &scenario, |_, done| {
-        for look in done {
-            let resolution = look.answer.resolved().expect("the last good is there");
+        for lookup in done {
+            let resolution = lookup.answer.resolved().expect("the last good is there");
             assert!(resolution.docroot() == c"/1", "{resolution:?}");
         }
     });

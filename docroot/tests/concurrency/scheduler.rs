@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
-use docroot::{Answer, Cache, Docroot, Mode, Moment, Releases, Rules};
+use docroot::{Answer, Cache, Docroot, Mode, Moment, Releases, Rules, Served};
 
 use crate::c_path;
 use crate::world::{Change, Seen, Unit, World};
@@ -89,7 +89,7 @@ impl Looks {
     }
 
     /// What a request on this thread gets. Every other thread does a look where a check would be enough, too.
-    fn look(&self, thread: usize, system: &Seen<'_>, now: Moment) -> Answer {
+    fn lookup(&self, thread: usize, system: &Seen<'_>, now: Moment) -> Answer {
         match &self.configured {
             Some(docroot) => {
                 let window = self.every.as_nanos().try_into().expect("a short window");
@@ -97,15 +97,18 @@ impl Looks {
                     && let Some(resolution) = docroot.checked(system, now, window)
                 {
                     CHECKED.set(CHECKED.get() + 1);
-                    return Answer::Resolved(Arc::new(resolution.clone()));
+                    return Answer::Resolved(Served { resolution: Arc::new(resolution.clone()), id: None });
                 }
                 // Whatever way it is asked for, the answer is the same.
                 let remembered = docroot.remembered(now, window).cloned();
-                let look = docroot.look(system, now, self.every);
-                let kept = look.id.and_then(|id| docroot.kept(id));
-                assert!(kept.is_none() || kept == look.answer.resolved().map(|found| &**found), "{kept:?}: {look:?}");
-                assert!(remembered.is_none() || remembered.as_ref() == kept, "{remembered:?}: {look:?}");
-                look.answer
+                let lookup = docroot.lookup(system, now, self.every);
+                let kept = lookup.answer.id().and_then(|id| docroot.retained(id));
+                assert!(
+                    kept.is_none() || kept == lookup.answer.resolved().map(|found| &**found),
+                    "{kept:?}: {lookup:?}"
+                );
+                assert!(remembered.is_none() || remembered.as_ref() == kept, "{remembered:?}: {lookup:?}");
+                lookup.answer
             }
             None => {
                 let looked = self.cache.computed(&self.path, self.rules, system, now, self.every);
@@ -130,14 +133,14 @@ fn run(scenario: &Scenario, mut choose: impl FnMut(usize, Option<usize>) -> usiz
     for (thread, &count) in scenario.lookers.iter().enumerate() {
         let (world, looks, done) = (Rc::clone(&world), Rc::clone(&looks), Rc::clone(&done));
         threads.push(thread_of(move |yielder| {
-            for look in 0..count {
-                if look > 0 {
+            for lookup in 0..count {
+                if lookup > 0 {
                     yielder.suspend(());
                 }
                 let began = world.step.get();
                 let now = world.now();
                 yielder.suspend(());
-                let answer = looks.look(thread, &Seen::new(&world, yielder), now);
+                let answer = looks.lookup(thread, &Seen::new(&world, yielder), now);
                 done.borrow_mut().push(Done { thread, began, ended: world.step.get(), answer });
             }
         }));
@@ -146,7 +149,7 @@ fn run(scenario: &Scenario, mut choose: impl FnMut(usize, Option<usize>) -> usiz
         let mut warm = {
             let (world, looks) = (Rc::clone(&world), Rc::clone(&looks));
             thread_of(move |yielder| {
-                looks.look(0, &Seen::new(&world, yielder), world.now());
+                looks.lookup(0, &Seen::new(&world, yielder), world.now());
             })
         };
         while let CoroutineResult::Yield(()) = warm.resume(()) {}

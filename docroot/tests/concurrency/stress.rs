@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use docroot::{Answer, Cache, Docroot, News, Os, Resolution, Rules, flip};
+use docroot::{Answer, Cache, Docroot, Event, Os, Resolution, Rules, flip};
 
 use crate::c_path;
 
@@ -119,7 +119,7 @@ impl Stress {
         }
     }
 
-    fn look(&self, every: Duration) {
+    fn lookup(&self, every: Duration) {
         let computed = c_path(&self.shared);
         while !self.stop.load(Ordering::Relaxed) {
             for (own, docroot) in self.own.iter().zip(&self.docroots) {
@@ -134,11 +134,11 @@ impl Stress {
                     self.checked.fetch_add(1, Ordering::Relaxed);
                     release_in(resolution)
                 } else {
-                    let look = docroot.look(&Os, now, every);
-                    if let Some(News::Resolved { before: Some(_), .. }) = look.news.as_deref() {
+                    let lookup = docroot.lookup(&Os, now, every);
+                    if let Some(Event::Resolved { before: Some(_), .. }) = lookup.event.as_deref() {
                         self.seen.fetch_add(1, Ordering::Relaxed);
                     }
-                    release_of(&look.answer)
+                    release_of(&lookup.answer)
                 };
                 // The next flip may be done and not yet counted.
                 let later = own.flipped.load(Ordering::Acquire) + 1;
@@ -150,9 +150,9 @@ impl Stress {
                     assert!(may, "release {found} after flip {flipped} and before {later}, every {every:?}");
                 }
             }
-            release_of(&self.of_shared.look(&Os, Os::now(), Duration::ZERO).answer);
-            let look = self.cache.computed(&computed, self.rules, &Os, Os::now(), WINDOW);
-            release_of(&look.expect("an absolute path").1.answer);
+            release_of(&self.of_shared.lookup(&Os, Os::now(), Duration::ZERO).answer);
+            let lookup = self.cache.computed(&computed, self.rules, &Os, Os::now(), WINDOW);
+            release_of(&lookup.expect("an absolute path").1.answer);
             self.looks.fetch_add(FLIPPERS + 2, Ordering::Relaxed);
         }
     }
@@ -174,7 +174,7 @@ fn stress() {
         let stress = Arc::clone(&stress);
         // Half of them accept what is a window old.
         let every = if looker % 2 == 0 { Duration::ZERO } else { WINDOW };
-        threads.push(thread::spawn(move || stress.look(every)));
+        threads.push(thread::spawn(move || stress.lookup(every)));
     }
     let end = Instant::now() + Duration::from_secs(seconds);
     // The one wait for time to pass: it stresses for as long as it was told to, unless a thread fails before.
@@ -186,7 +186,7 @@ fn stress() {
         thread.join().expect("no panic");
     }
     for (own, docroot) in stress.own.iter().zip(&stress.docroots) {
-        let found = release_of(&docroot.look(&Os, Os::now(), Duration::ZERO).answer);
+        let found = release_of(&docroot.lookup(&Os, Os::now(), Duration::ZERO).answer);
         assert_eq!(found, own.flipped.load(Ordering::Relaxed) % RELEASES, "the last flip is seen");
     }
     let [looks, judged, remembered, checked, seen, flips] =

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use docroot::sections::{self, Mapping, Pattern, Step};
-use docroot::{Docroot, Mode, Moment, News, Resolution};
+use docroot::{Docroot, Event, Mode, Moment, Resolution};
 
 use crate::bytes::Bytes;
 use crate::files::Files;
@@ -24,8 +24,8 @@ pub fn check(data: &[u8]) {
         return;
     }
     let subject = Docroot::new(Path::new(std::ffi::OsStr::from_bytes(&path)), rules.clone()).expect("an absolute path");
-    let look = subject.look(&files, Moment::from_nanoseconds(1_000_000_000), Duration::ZERO);
-    let Some(News::Resolved { now: resolution, .. }) = look.news.as_deref() else { return };
+    let lookup = subject.lookup(&files, Moment::from_nanoseconds(1_000_000_000), Duration::ZERO);
+    let Some(Event::Resolved { now: resolution, .. }) = lookup.event.as_deref() else { return };
     check_docroot(resolution, &path);
     for _ in 0..4 {
         let other = other_path(&mut bytes, &files, resolution, &path);

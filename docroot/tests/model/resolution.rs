@@ -7,7 +7,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use docroot::{Answer, Docroot, Look, Mode, Moment, News, Releases, Resolution, Rules};
+use docroot::{Answer, Docroot, Event, Lookup, Mode, Moment, Releases, Resolution, Rules};
 
 use crate::bytes::Bytes;
 use crate::files::{Files, Met, Node, ROOT};
@@ -160,17 +160,17 @@ pub fn check(data: &[u8]) {
     let rules = generate::rules(&mut bytes, &files, &path);
     let mut subject = Subject::new(&docroot, rules);
     let mut now = 0;
-    subject.look_afresh(&files, now);
+    subject.lookup_afresh(&files, now);
     for _ in 0..4 {
         if bytes.is_empty() {
             return;
         }
         let flipped = change(&mut bytes, &files);
         now += 1;
-        subject.look_soon(&files, now, flipped.as_ref());
+        subject.lookup_soon(&files, now, flipped.as_ref());
         // A whole walk is due at least this often.
         now += 1_000;
-        subject.look_afresh(&files, now);
+        subject.lookup_afresh(&files, now);
         if bytes.once_in(2) {
             files.tick();
         }
@@ -245,21 +245,21 @@ impl Subject {
         Self { docroot, path: path.to_bytes().to_vec(), rules, good: None, last: None, failing: true }
     }
 
-    fn look(&mut self, files: &Files, now: u64) -> Look {
-        let look = self.docroot.look(files, at(now), Duration::ZERO);
-        if let Answer::Resolved(resolution) = &look.answer {
+    fn lookup(&mut self, files: &Files, now: u64) -> Lookup {
+        let lookup = self.docroot.lookup(files, at(now), Duration::ZERO);
+        if let Answer::Resolved(resolution) = &lookup.answer {
             self.check_guard(resolution);
         }
-        match look.news.as_deref() {
-            Some(News::Resolved { now, .. }) => {
+        match lookup.event.as_deref() {
+            Some(Event::Resolved { now, .. }) => {
                 self.good = Some(found(now));
                 self.failing = false;
             }
-            Some(News::Failed { .. }) => self.failing = true,
+            Some(Event::Failed { .. }) => self.failing = true,
             None => {}
         }
-        self.last = look.answer.resolved().map(|resolution| found(resolution));
-        look
+        self.last = lookup.answer.resolved().map(|resolution| found(resolution));
+        lookup
     }
 
     /// Whatever was answered, it lies where links may lead.
@@ -274,45 +274,51 @@ impl Subject {
     }
 
     /// A look that walks: it must find what is there.
-    fn look_afresh(&mut self, files: &Files, now: u64) {
+    fn lookup_afresh(&mut self, files: &Files, now: u64) {
         let was_good = self.good.take();
-        let look = self.look(files, now);
-        assert!(look.news.is_some(), "nothing was walked");
+        let lookup = self.lookup(files, now);
+        assert!(lookup.event.is_some(), "nothing was walked");
         if let Mode::Readlink { from: Some(from) } = &self.rules.mode {
             // The model does not know where to start. What is found must be the same directory all the same.
-            self.check_start(files, &look, from);
+            self.check_start(files, &lookup, from);
             self.good = self.good.take().or(was_good);
             return;
         }
         let expected = expected(files, &self.path, &self.rules);
-        self.check_news(files, &look, &expected, was_good);
+        self.check_news(files, &lookup, &expected, was_good);
     }
 
-    fn check_news(&mut self, files: &Files, look: &Look, expected: &Result<Expected, Why>, was_good: Option<Expected>) {
-        match (look.news.as_deref().expect("news"), expected) {
-            (News::Resolved { now, .. }, Ok(expected)) => {
+    fn check_news(
+        &mut self,
+        files: &Files,
+        lookup: &Lookup,
+        expected: &Result<Expected, Why>,
+        was_good: Option<Expected>,
+    ) {
+        match (lookup.event.as_deref().expect("news"), expected) {
+            (Event::Resolved { now, .. }, Ok(expected)) => {
                 assert_eq!(found(now), *expected);
-                let answer = look.answer.resolved().expect("an answer");
+                let answer = lookup.answer.resolved().expect("an answer");
                 assert_eq!(found(answer), *expected);
             }
-            (News::Failed { failure, .. }, Err(why)) => {
+            (Event::Failed { failure, .. }, Err(why)) => {
                 assert_eq!(failure.errno().map(|errno| errno.0), errno_of(why), "{failure}");
                 let path = CString::new(self.path.clone()).expect("a C string");
                 assert!(failure.covers(&self.path, &path, |_| false));
                 self.good = was_good;
-                self.check_fallback(files, look);
+                self.check_fallback(files, lookup);
             }
             (news, expected) => panic!("{news:?}, and the model says {expected:?}"),
         }
     }
 
     /// While resolving fails, the last good is served if it is still there.
-    fn check_fallback(&self, files: &Files, look: &Look) {
+    fn check_fallback(&self, files: &Files, lookup: &Lookup) {
         let is_there = |good: &&Expected| match self.rules.mode {
             Mode::Realpath => files.realpath(&good.docroot).is_ok_and(|now| rooted(now) == good.docroot),
             Mode::Readlink { .. } => files.realpath(&good.docroot).is_ok(),
         };
-        match (&look.answer, self.good.as_ref().filter(is_there)) {
+        match (&lookup.answer, self.good.as_ref().filter(is_there)) {
             (Answer::Resolved(answer), Some(good)) => assert_eq!(found(answer), *good),
             (Answer::Refused(_), None) => assert!(self.rules.releases.is_some()),
             (Answer::AsConfigured, None) => assert!(self.rules.releases.is_none()),
@@ -320,14 +326,14 @@ impl Subject {
         }
     }
 
-    fn check_start(&self, files: &Files, look: &Look, from: &CStr) {
+    fn check_start(&self, files: &Files, lookup: &Lookup, from: &CStr) {
         let led = files.realpath(&self.path);
         if led.is_err() {
             // This mode does not ask what it need not know: with one link replaced by its text, one less is followed,
             // and what is written before `..` need not be there.
             return;
         }
-        let Some(News::Resolved { now, .. }) = look.news.as_deref() else { return };
+        let Some(Event::Resolved { now, .. }) = lookup.event.as_deref() else { return };
         let found = found(now);
         assert!(found.links.len() <= 1, "{found:?}");
         assert_eq!(files.realpath(&found.docroot), led, "from {from:?}: {found:?}");
@@ -338,21 +344,21 @@ impl Subject {
 
     /// A look inside the second in which one call must do. A flip of a link that was on the way must be seen; of the
     /// other changes, this call may see what it can.
-    fn look_soon(&mut self, files: &Files, now: u64, flipped: Option<&Vec<u8>>) {
+    fn lookup_soon(&mut self, files: &Files, now: u64, flipped: Option<&Vec<u8>>) {
         if matches!(self.rules.mode, Mode::Readlink { from: Some(_) }) {
             return;
         }
         let (before, was_failing) = (self.last.take(), self.failing);
         let was_good = self.good.take();
-        let look = self.look(files, now);
+        let lookup = self.lookup(files, now);
         let expected = expected(files, &self.path, &self.rules);
-        if look.news.is_some() {
-            self.check_news(files, &look, &expected, was_good);
+        if lookup.event.is_some() {
+            self.check_news(files, &lookup, &expected, was_good);
             return;
         }
         self.good = was_good;
         assert!(!was_failing, "a failure is looked at again each time");
-        let answer = look.answer.resolved().map(|resolution| found(resolution));
+        let answer = lookup.answer.resolved().map(|resolution| found(resolution));
         assert_eq!(answer, before, "without a walk, nothing new");
         let was_on_the_way = |link: &Vec<u8>| before.iter().flat_map(|before| &before.links).any(|(on, _)| on == link);
         if flipped.is_some_and(was_on_the_way) {
@@ -409,10 +415,10 @@ pub fn check_on_disk(data: &[u8]) -> Compared {
     let docroot = [place, &path].concat();
     let real = std::path::Path::new(std::ffi::OsStr::from_bytes(&docroot));
     let subject = Docroot::new(real, Rules::default()).expect("an absolute path");
-    let look = subject.look(&docroot::Os, docroot::Os::now(), Duration::ZERO);
+    let lookup = subject.lookup(&docroot::Os, docroot::Os::now(), Duration::ZERO);
     let canonical = std::fs::canonicalize(real);
-    match look.news.as_deref().expect("news") {
-        News::Resolved { now, .. } => {
+    match lookup.event.as_deref().expect("news") {
+        Event::Resolved { now, .. } => {
             let canonical = canonical.unwrap_or_else(|error| panic!("{now:?}, and realpath(3) says {error}"));
             assert_eq!(now.docroot().to_bytes(), canonical.as_os_str().as_bytes());
             for hop in now.links() {
@@ -421,7 +427,7 @@ pub fn check_on_disk(data: &[u8]) -> Compared {
             }
             Compared::Path
         }
-        News::Failed { failure, .. } => {
+        Event::Failed { failure, .. } => {
             match canonical {
                 // It is no docroot, but realpath(3) takes files too.
                 Ok(file) => assert!(!file.is_dir(), "{failure}, and realpath(3) says {}", file.display()),
