@@ -72,9 +72,9 @@ impl Walks {
         let docroot = Docroot::new(Path::new(OsStr::from_bytes(path.to_bytes())), rules.clone()).ok()?;
         let now = Moment::from_nanoseconds(0);
         let look = if begins_anywhere(rules) {
-            docroot.look(&Os, now, Duration::ZERO)
+            docroot.lookup(&Os, now, Duration::ZERO)
         } else {
-            docroot.look(&self.files, now, Duration::ZERO)
+            docroot.lookup(&self.files, now, Duration::ZERO)
         };
         let Answer::Refused(failure) = look.answer else { return None };
         // What is missing may come with the first deploy.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use apache_sys as sys;
 use docroot::{
-    Cache, Docroot, Look, Moment, Os, Resolution, Rules, Settings, parse_every, parse_readlink, parse_releases,
+    Cache, Docroot, Lookup, Moment, Os, Resolution, Rules, Settings, parse_every, parse_readlink, parse_releases,
     parse_switch,
 };
 
@@ -57,7 +57,7 @@ impl<'s> ServerConfig<'s> {
 
     /// A look at a docroot that only a request knows; nothing where docroots are not resolved, and of what is no absolute
     /// path.
-    pub fn compute(&self, docroot: &CStr, now: Moment) -> Option<(Arc<Docroot>, Look)> {
+    pub fn compute(&self, docroot: &CStr, now: Moment) -> Option<(Arc<Docroot>, Lookup)> {
         let (shared, site) = self.shared().zip(self.site())?;
         shared.cache.computed(docroot, site.rules, &Os, now, site.every()).ok()
     }

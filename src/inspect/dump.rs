@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 
-use docroot::{Answer, Docroot, Mode, Moment, Os, Rules, printable, survey};
+use docroot::{Answer, Docroot, Mode, Moment, Os, Rules, escape, survey};
 use std::time::Duration;
 
 use crate::httpd::Server;
@@ -26,7 +26,7 @@ fn describe(text: &mut String, server: Server<'_>) -> std::fmt::Result {
     let Some(path) = server.configured_document_root() else {
         return writeln!(text, "    docroot: none");
     };
-    writeln!(text, "    docroot: {}", printable(path.to_bytes()))?;
+    writeln!(text, "    docroot: {}", escape(path.to_bytes()))?;
     let settings = server.settings().cloned().unwrap_or_default();
     if !settings.enabled() {
         return writeln!(text, "    Realdoc Off");
@@ -35,26 +35,26 @@ fn describe(text: &mut String, server: Server<'_>) -> std::fmt::Result {
     match &rules.mode {
         Mode::Realpath => writeln!(text, "    mode: realpath"),
         Mode::Readlink { from: None } => writeln!(text, "    mode: readlink"),
-        Mode::Readlink { from: Some(from) } => writeln!(text, "    mode: readlink from {}", printable(from.to_bytes())),
+        Mode::Readlink { from: Some(from) } => writeln!(text, "    mode: readlink from {}", escape(from.to_bytes())),
     }?;
     // As they are, wherever they may lead.
     for hop in survey(&Os, path, &Rules { mode: rules.mode.clone(), releases: None }) {
-        let target = hop.target.as_deref().map_or("(nowhere)".to_owned(), printable);
-        writeln!(text, "    link: {} -> {target}", printable(&hop.link))?;
+        let target = hop.target.as_deref().map_or("(nowhere)".to_owned(), escape);
+        writeln!(text, "    link: {} -> {target}", escape(&hop.link))?;
     }
     let directory = std::path::Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
     let Ok(docroot) = Docroot::new(directory, rules) else {
         return Ok(());
     };
-    match docroot.look(&Os, Moment::from_nanoseconds(0), Duration::ZERO).answer {
+    match docroot.lookup(&Os, Moment::from_nanoseconds(0), Duration::ZERO).answer {
         Answer::Resolved(resolution) => {
-            writeln!(text, "    resolved: {}", printable(resolution.docroot().to_bytes()))?;
+            writeln!(text, "    resolved: {}", escape(resolution.docroot().to_bytes()))?;
             for (section, at) in following(server, &resolution.mapping(path)) {
                 writeln!(text, "    follows: <Directory {section}> at {at}")?;
             }
         }
         Answer::AsConfigured => writeln!(text, "    resolved: no, left as configured")?,
-        Answer::Refused(failure) => writeln!(text, "    refused: {}", printable(failure.to_string().as_bytes()))?,
+        Answer::Refused(failure) => writeln!(text, "    refused: {}", escape(failure.to_string().as_bytes()))?,
     }
     Ok(())
 }

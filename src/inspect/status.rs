@@ -6,7 +6,7 @@
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
-use docroot::{Answer, Docroot, Moment, Os, Record, printable};
+use docroot::{Answer, Docroot, Moment, Os, Stats, escape as escape_line};
 
 use crate::httpd::{Request, Server};
 
@@ -32,7 +32,7 @@ fn people(text: &mut String, server: Server<'_>) -> std::fmt::Result {
     )?;
     let now = Os::now();
     for docroot in cache.all_configured() {
-        let record = docroot.record();
+        let record = docroot.stats();
         writeln!(
             text,
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
@@ -55,9 +55,9 @@ fn machines(text: &mut String, server: Server<'_>) -> std::fmt::Result {
     writeln!(text, "RealdocComputed: {}", cache.computed_len())?;
     let now = Os::now();
     for (number, docroot) in cache.all_configured().iter().enumerate() {
-        let record = docroot.record();
-        writeln!(text, "RealdocDocroot{number}: {}", printable(path(docroot).as_bytes()))?;
-        writeln!(text, "RealdocTarget{number}: {}", printable(target(&record).as_bytes()))?;
+        let record = docroot.stats();
+        writeln!(text, "RealdocDocroot{number}: {}", escape_line(path(docroot).as_bytes()))?;
+        writeln!(text, "RealdocTarget{number}: {}", escape_line(target(&record).as_bytes()))?;
         writeln!(text, "RealdocSince{number}: {}", record.since.map_or(0, |since| epoch(now, since)))?;
         writeln!(text, "RealdocResolutions{number}: {}", record.walks)?;
         writeln!(text, "RealdocFailures{number}: {}", record.failures)?;
@@ -69,8 +69,8 @@ fn path(docroot: &Docroot) -> String {
     docroot.path().to_string_lossy().into_owned()
 }
 
-fn target(record: &Record) -> String {
-    match &record.serving {
+fn target(record: &Stats) -> String {
+    match &record.answer {
         None => "not looked at yet".to_owned(),
         Some(Answer::Resolved(resolution)) => resolution.docroot().to_string_lossy().into_owned(),
         Some(Answer::AsConfigured) => "cannot be resolved, left as configured".to_owned(),

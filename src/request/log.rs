@@ -2,18 +2,18 @@
 //!
 //! Owns: the wording and the level of each line. Must not: decide when to tell; `docroot` does.
 
-use docroot::{Answer, Docroot, News};
+use docroot::{Answer, Docroot, Event};
 
 use crate::httpd::{Level, Server, log};
 
-/// Writes what a look at a docroot has to tell to the error log of the server that looked.
+/// Writes the event of a lookup to the error log of the server.
 #[cold]
-pub fn report(server: Server<'_>, docroot: &Docroot, news: &News) {
+pub fn report(server: Server<'_>, docroot: &Docroot, event: Event) {
     let path = docroot.path().to_string_lossy();
-    match news {
-        News::Resolved { now, before, recovered } => {
+    match event {
+        Event::Resolved { now, before, recovered } => {
             let target = now.docroot().to_string_lossy();
-            if *recovered {
+            if recovered {
                 log!(server, Level::Notice, "{path}: resolves again, to {target}");
             }
             match before {
@@ -27,10 +27,10 @@ pub fn report(server: Server<'_>, docroot: &Docroot, news: &News) {
             }
             log!(server, Level::Debug, "{path}: resolved to {target}");
         }
-        News::Failed { failure, serving, report } => {
-            let level = if *report { Level::Error } else { Level::Debug };
+        Event::Failed { failure, fallback, report } => {
+            let level = if report.is_some() { Level::Error } else { Level::Debug };
             let what = if failure.errno().is_some() { "cannot be resolved" } else { "refused" };
-            match serving {
+            match fallback {
                 Answer::Resolved(last) => {
                     let last = last.docroot().to_string_lossy();
                     log!(server, level, "{path}: {what} ({failure}); requests go on with {last}");
@@ -40,6 +40,9 @@ pub fn report(server: Server<'_>, docroot: &Docroot, news: &News) {
                     log!(server, level, "{path}: {what} ({failure}); nothing below it is served");
                 }
                 Answer::Refused(_) => log!(server, level, "{path}: {what} ({failure}); answered with 503"),
+            }
+            if let Some(report) = report {
+                report.commit();
             }
         }
     }

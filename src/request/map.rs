@@ -209,7 +209,7 @@ fn is_pinned_for_server<'r>(request: Request<'r>, hold: Hold<'r>) -> bool {
 
 fn is_pinned_for(hold: Hold<'_>, site: &Site<'_>) -> bool {
     match hold {
-        Hold::Kept(resolution) => site.docroot().has_kept(resolution),
+        Hold::Kept(resolution) => site.docroot().has_retained(resolution),
         Hold::Tree(tree) => ptr::eq(tree.site, site),
     }
 }
@@ -299,10 +299,10 @@ fn pin_computed<'r>(request: Request<'r>, tree: &'r Tree<'r>, path: &CStr) -> Op
     let before = led.as_ref().map(|led| root.own(led.mapping(path.to_bytes())));
     let path = pool.copy(path.to_bytes());
     let led = led.map_or(path, |led| pool.copy(&led.path));
-    let (entry, look) = request.server().config()?.compute(led, Os::now())?;
-    if let Some(news) = look.news {
-        report(request.server(), &entry, &news);
+    let (entry, lookup) = request.server().config()?.compute(led, Os::now())?;
+    if let Some(event) = lookup.event {
+        report(request.server(), &entry, *event);
     }
-    let pin = Pin::owned(&look.answer, led.into(), root);
+    let pin = Pin::owned(&lookup.answer, led.into(), root);
     Some(Computed { path, led, before, pin, next: OnceCell::new() })
 }

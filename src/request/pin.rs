@@ -9,7 +9,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use docroot::sections::Mapping;
-use docroot::{Answer, Errno, Failure, Look, Moment, News, Os, Resolution, rest_under};
+use docroot::{Answer, Errno, Event, Failure, Lookup, Moment, Os, Resolution, rest_under};
 use once_cell::unsync::OnceCell;
 
 use crate::config::directives::Site;
@@ -73,32 +73,22 @@ pub struct Tree<'r> {
 /// What is to be said of a server's docroot that could not be resolved, as soon as a request has use for the docroot.
 struct Untold<'r> {
     site: &'r Site<'r>,
-    news: Box<News>,
-    /// When the look began that found it.
-    looked: Moment,
-    is_told: Cell<bool>,
+    failure: Arc<Failure>,
+    /// None once it is logged. Dropped with the request's pool, it withdraws its report: whoever has use for the docroot
+    /// will tell.
+    event: Cell<Option<Box<Event>>>,
 }
 
 impl Untold<'_> {
     fn tell(&self, server: Server<'_>) {
-        report(server, self.site.docroot(), &self.news);
-        self.is_told.set(true);
+        if let Some(event) = self.event.take() {
+            report(server, self.site.docroot(), *event);
+        }
     }
 
     /// Whether a file lies where the failure is.
     fn concerns(&self, path: &[u8]) -> bool {
-        matches!(&*self.news, News::Failed { failure, .. } if failure.covers(path, self.site.docroot().path(), |_| false))
-    }
-}
-
-impl Drop for Untold<'_> {
-    /// If no request had use for the docroot, whoever has will tell.
-    fn drop(&mut self) {
-        if let News::Failed { failure, report: true, .. } = &*self.news
-            && !self.is_told.get()
-        {
-            self.site.docroot().has_not_told(failure, self.looked);
-        }
+        self.failure.covers(path, self.site.docroot().path(), |_| false)
     }
 }
 
@@ -132,7 +122,7 @@ impl<'r> Pin<'r> {
         let nothing = Self { resolution: None, is_kept: false, refused: None, docroot: configured };
         match answer {
             Answer::Resolved(resolution) if resolution.has_links() => {
-                let owned: &Arc<Resolution> = root.own(Arc::clone(resolution));
+                let owned: &Arc<Resolution> = root.own(Arc::clone(&resolution.resolution));
                 Self { is_kept: false, ..Self::kept(owned, configured) }
             }
             Answer::Refused(failure) => Self { refused: Some(&**root.own(Arc::clone(failure))), ..nothing },
@@ -260,14 +250,15 @@ fn start<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) -> Option<Ho
 /// What the requests of `root` are to hold on to, from a look at the docroot. What is not kept for them is put into its
 /// pool.
 pub fn look<'r>(request: Request<'r>, root: Request<'r>, site: &'r Site<'r>, now: Moment) -> Hold<'r> {
-    let Look { answer, id, news } = site.docroot().look(&Os, now, site.every());
-    let failure = news.and_then(|news| tell_or_own(request, root, site, news, now));
+    let Lookup { answer, event } = site.docroot().lookup(&Os, now, site.every());
+    let failure = event.and_then(|event| tell_or_own(request, root, site, event));
+    let retained = answer.id().and_then(|id| site.docroot().retained(id));
     if failure.is_none()
-        && let Some(resolution) = id.and_then(|id| site.docroot().kept(id))
+        && let Some(resolution) = retained
     {
         return Hold::Kept(resolution);
     }
-    let pin = match id.and_then(|id| site.docroot().kept(id)) {
+    let pin = match retained {
         Some(resolution) => Pin::kept(resolution, site.configured()),
         None => Pin::owned(&answer, site.configured(), root),
     };
@@ -283,13 +274,13 @@ fn tell_or_own<'r>(
     request: Request<'r>,
     root: Request<'r>,
     site: &'r Site<'r>,
-    news: Box<News>,
-    now: Moment,
+    event: Box<Event>,
 ) -> Option<&'r Untold<'r>> {
-    if matches!(*news, News::Failed { .. }) {
-        return Some(root.own(Untold { site, news, looked: now, is_told: Cell::default() }));
+    if let Event::Failed { failure, .. } = &*event {
+        let failure = Arc::clone(failure);
+        return Some(root.own(Untold { site, failure, event: Cell::new(Some(event)) }));
     }
-    report(request.server(), site.docroot(), &news);
+    report(request.server(), site.docroot(), *event);
     None
 }
 

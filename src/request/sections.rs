@@ -471,7 +471,7 @@ struct Memo {
 }
 
 fn shown(path: &[u8]) -> String {
-    docroot::printable(path)
+    docroot::escape(path)
 }
 
 /// The sections of a server that follow a link, each with where it stands, as text: for `DUMP_REALDOC`.
