@@ -147,3 +147,56 @@ impl Claims {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::system::Errno;
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_nanoseconds((1_000 + seconds) * 1_000_000_000)
+    }
+
+    fn missing() -> Arc<Failure> {
+        Arc::new(Failure::new(b"/srv/current", Errno(libc::ENOENT)))
+    }
+
+    fn refused() -> Arc<Failure> {
+        Arc::new(Failure::outside_releases(b"/etc"))
+    }
+
+    #[test]
+    fn a_dropped_report_is_withdrawn_and_a_committed_one_is_not() {
+        let (log, failure) = (Arc::new(FailureLog::default()), missing());
+        drop(log.claim(&failure, at(0)).expect("the first"));
+        assert!(!log.recover(), "nothing was logged");
+        let pending = log.claim(&failure, at(1)).expect("the first was withdrawn");
+        assert!(log.claim(&failure, at(2)).is_none(), "it is pending");
+        pending.commit();
+        assert!(log.claim(&failure, at(3)).is_none(), "it is logged");
+        assert!(log.recover());
+        assert!(!log.recover(), "once");
+        log.claim(&failure, at(11)).expect("the reminder").commit();
+    }
+
+    #[test]
+    fn docroots_without_entries_share_the_reports_of_refusals() {
+        let log = Arc::new(FailureLog::default());
+        assert!(log.claim_without_entry(&missing(), at(0)).is_none());
+        drop(log.claim_without_entry(&refused(), at(0)).expect("the first"));
+        log.claim_without_entry(&refused(), at(1)).expect("the first was withdrawn").commit();
+        assert!(log.claim_without_entry(&Arc::new(Failure::outside_releases(b"/usr")), at(10)).is_none());
+        assert!(log.claim_without_entry(&refused(), at(11)).is_some());
+    }
+
+    /// As a process does that interrupts itself.
+    #[test]
+    fn a_report_is_dropped_while_its_thread_holds_the_lock() {
+        let (log, failure) = (Arc::new(FailureLog::default()), missing());
+        let pending = log.claim(&failure, at(0));
+        let held = log.0.lock();
+        drop(pending);
+        drop(held);
+        assert!(log.claim(&failure, at(1)).is_none(), "the claim stays, and is due again later");
+    }
+}
