@@ -29,8 +29,8 @@ use crate::os::system::{Moment, System};
 /// The number of computed docroots that have an entry; the least recently used one is evicted.
 pub const COMPUTED_MAX: usize = 4096;
 
-/// The docroots of a process, keyed by path and rules, and never by a name that a client sent. Virtual hosts with the same
-/// docroot share an entry.
+/// The docroots of a process, keyed by path and rules, and never by a name that a client sent. Virtual hosts with the
+/// same docroot share an entry.
 pub struct Cache {
     rules: Vec<Arc<Rules>>,
     /// The index of each of `rules`, until [`Cache::settle`]: each virtual host may have rules of its own.

@@ -1,17 +1,16 @@
-//! Names of files as text for people and their tools.
+//! Names of files as text for people.
 //!
-//! Owns: that no name can begin a line of its own, or steer a terminal. Must not: be used for what goes to httpd's error
-//! log, where httpd does this itself.
+//! A name must not begin a line of its own, or control a terminal. httpd escapes lines of its error log itself.
 
 use std::fmt::Write;
 
-/// A name, or a text with names in it, as one line: what is no UTF-8 is replaced, and control characters are written
-/// as escape sequences.
+/// A name, or a text with names in it, as one line. Invalid UTF-8 is replaced, control characters become escape
+/// sequences.
 pub fn escape(text: &[u8]) -> String {
     let mut line = String::with_capacity(text.len());
     for character in String::from_utf8_lossy(text).chars() {
         if character.is_control() {
-            // Nothing can go wrong when one writes to a string.
+            // Writing to a `String` cannot fail.
             let _ = write!(line, "{}", character.escape_default());
         } else {
             line.push(character);

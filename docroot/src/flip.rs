@@ -1,6 +1,4 @@
-//! The flip: a symlink replaced in one atomic step.
-//!
-//! Owns: the only implementation of it, for the tool and the tests alike. Must not: decide what a link should lead to.
+//! The flip: a symlink replaced in one atomic step, for the tool and the tests alike.
 
 use std::fs;
 use std::io;
@@ -9,16 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Makes `link` a symlink with the text `target`, whether or not there was a link before.
+/// Makes `link` a symlink with the text `target`, or replaces the symlink there.
 ///
-/// Whoever looks at `link` meanwhile sees the old link or the new one, never none: a new symlink is made beside it
-/// and `rename(2)` puts it in place. (`ln -sfn` is not everywhere as atomic: BusyBox's unlinks first.) A relative
-/// `target` is relative to the link's directory, as in any symlink. When this returns, every later look sees the new
-/// link; it is not synced to disk.
+/// A reader of `link` sees the old link or the new one, never none: the new symlink is made beside it, and `rename(2)`
+/// puts it in place. (`ln -sfn` is not atomic everywhere: BusyBox unlinks first.) A relative `target` is relative to
+/// the link's directory, as in any symlink. Every read after the return sees the new link. It is not synced to disk.
 ///
 /// # Errors
-/// [`io::ErrorKind::AlreadyExists`] if `link` is something else than a symlink, which is never replaced; else what
-/// `symlink(2)` or `rename(2)` says. On error the old link is still in place and nothing is left beside it.
+/// [`io::ErrorKind::AlreadyExists`] if `link` is something else than a symlink, which is never replaced; else the error
+/// of `symlink(2)` or `rename(2)`. On error the old link is still in place, and nothing is left beside it.
 pub fn flip(link: &Path, target: &Path) -> io::Result<()> {
     match fs::symlink_metadata(link) {
         Ok(metadata) if !metadata.file_type().is_symlink() => {
@@ -32,7 +29,7 @@ pub fn flip(link: &Path, target: &Path) -> io::Result<()> {
     }
     let fresh = fresh_link_beside(link, target)?;
     fs::rename(&fresh, link).inspect_err(|_| {
-        // The rename's error is the one to report; what cannot be removed here stays as a hidden file.
+        // The error of the rename is the one to report. If the removal fails too, a hidden file stays.
         let _ = fs::remove_file(&fresh);
     })
 }
@@ -44,7 +41,7 @@ fn fresh_link_beside(link: &Path, target: &Path) -> io::Result<PathBuf> {
         let count = COUNTER.fetch_add(1, Ordering::Relaxed);
         let fresh = link.with_file_name(format!(".realdoc-{}-{count}.tmp", process::id()));
         match symlink(target, &fresh) {
-            // Left by a process that had this number before and was killed between the two calls.
+            // Left by a process with the same number that was killed between the two calls.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             result => return result.map(|()| fresh),
         }

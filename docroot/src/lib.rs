@@ -1,15 +1,18 @@
-//! Docroots that are symlinks: what they lead to, a cache that remembers it safely across threads, and the atomic
-//! flip that moves them.
+//! Docroots that are symlinks: where they lead, a cache that all threads of a process share, and the atomic flip.
 //!
-//! Owns: the settings of the directives, the resolution of links, the freshness rules, the policy when resolving
-//! fails, [`flip()`], and how names of files are shown to people. Must not: know a web server, log, read a clock on its
-//! own (time is an argument), or contain `unsafe` outside the system calls in `sys.rs`.
+//! - `config`: the directives' values and settings, and the `<Directory>` sections that follow a link.
+//! - `resolve`: the walks of both modes, and their outcome.
+//! - `cache`: how long a lookup counts, what is served while resolution fails, and when a failure is reported.
+//! - `os`: the system calls, and the only `unsafe`.
+//!
+//! Knows how httpd spells sections and times, but links to no web server. Must not: log, or read a clock by itself;
+//! time is an argument.
 //!
 //! # The words
 //!
-//! A *docroot* is the directory that URLs are mapped into, as configured. Walking it from `/`, one meets *links*; a
-//! link leads to its *target*. The docroot with the links followed is the *resolved docroot*, and the tree that it
-//! lies in is the *release*. A *flip* replaces a link by `rename(2)`, which is atomic.
+//! A *docroot* is the configured directory that httpd maps URLs into. A walk from `/` to the docroot meets *links*; a
+//! link leads to its *target*. The *resolved docroot* is the docroot with its links followed, in the directory tree of
+//! a *release*. A *flip* replaces a link by `rename(2)`, which is atomic.
 //!
 //! # How it is used
 //!

@@ -1,4 +1,4 @@
-//! The operating system: the calls that resolution needs, as a trait, and Linux behind it.
+//! The operating system: a trait, and Linux behind it.
 
 pub mod linux;
 pub mod system;

@@ -1,8 +1,6 @@
-//! Absolute paths as bytes: components and prefixes.
-//!
-//! Owns: what it means for one path to lie under another. Must not: touch a file system.
+//! Absolute paths as bytes: components and prefixes. Touches no file system.
 
-/// What of `path` follows after `prefix`, if `prefix` is `path` or one of its ancestors: empty, or beginning with `/`.
+/// The rest of `path` after `prefix`, if `prefix` is `path` or one of its ancestors: empty, or with a leading `/`.
 ///
 /// Components are compared whole: `/srv/app/current` is no ancestor of `/srv/app/current2`. A prefix may end in
 /// slashes, and `/` is an ancestor of everything.
@@ -12,15 +10,15 @@ pub fn rest_under<'p>(path: &'p [u8], prefix: &[u8]) -> Option<&'p [u8]> {
     matches!(rest.first(), None | Some(b'/')).then_some(rest)
 }
 
-/// Where a path leads whose prefix `link` leads to `target`; nothing if it is not its prefix.
+/// `path` with its prefix `link` replaced by `target`; `None` if `link` is no prefix of `path`.
 pub fn led(path: &[u8], link: &[u8], target: &[u8]) -> Option<Vec<u8>> {
     let rest = rest_under(path, link)?;
-    // A link may lead to the root, whose path has the slash that the rest begins with.
+    // The path of the root ends in the slash that the rest begins with.
     let target = target.strip_suffix(b"/").unwrap_or(target);
     Some(if target.is_empty() && rest.is_empty() { b"/".to_vec() } else { [target, rest].concat() })
 }
 
-/// Splits the first component off `path`, which may begin with slashes; `None` when nothing but slashes is left.
+/// The first component of `path`, without leading slashes, and the rest; `None` if there are only slashes.
 pub fn split_first(path: &[u8]) -> Option<(&[u8], &[u8])> {
     let start = path.iter().position(|&byte| byte != b'/')?;
     let path = &path[start..];
@@ -28,7 +26,7 @@ pub fn split_first(path: &[u8]) -> Option<(&[u8], &[u8])> {
     Some(path.split_at(end))
 }
 
-/// The first `depth` components of an absolute path, if it has as many.
+/// The first `depth` components of an absolute path; `None` if it has fewer.
 pub fn leading(path: &[u8], depth: usize) -> Option<&[u8]> {
     let mut rest = path;
     for _ in 0..depth {
@@ -37,7 +35,7 @@ pub fn leading(path: &[u8], depth: usize) -> Option<&[u8]> {
     Some(&path[..path.len() - rest.len()])
 }
 
-/// The components of a path, one by one.
+/// The components of a path.
 pub fn components(mut path: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (name, rest) = split_first(path)?;
@@ -46,7 +44,7 @@ pub fn components(mut path: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The absolute path of these components, without a trailing slash; of none, it is empty.
+/// The absolute path of these components, without a trailing slash; the root is empty.
 pub fn join(components: &[&[u8]]) -> Vec<u8> {
     let mut path = Vec::new();
     for component in components {
@@ -55,8 +53,8 @@ pub fn join(components: &[&[u8]]) -> Vec<u8> {
     path
 }
 
-/// An absolute path as httpd writes the names of files: without empty components and `.`, and with each `..` taking
-/// back what stands before it.
+/// An absolute path in httpd's spelling: without empty components and `.`, and each `..` removed with the component
+/// before it.
 pub fn folded(path: &[u8]) -> Vec<u8> {
     let mut folded = Vec::with_capacity(path.len());
     for name in components(path) {
@@ -69,18 +67,18 @@ pub fn folded(path: &[u8]) -> Vec<u8> {
     folded
 }
 
-/// The last component of a path, or nothing of the root.
+/// The last component of a path; empty for the root.
 pub fn last(path: &[u8]) -> &[u8] {
     components(path).last().unwrap_or_default()
 }
 
-/// Takes the last component off an absolute path that has no trailing slash; the root stays the root (empty).
+/// Removes the last component of an absolute path without a trailing slash. The root (empty) stays the root.
 pub fn pop(path: &mut Vec<u8>) {
     let end = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
     path.truncate(end);
 }
 
-/// Appends a component to an absolute path that has no trailing slash (the root is empty).
+/// Appends a component to an absolute path without a trailing slash; the root is empty.
 pub fn push(path: &mut Vec<u8>, component: &[u8]) {
     path.push(b'/');
     path.extend_from_slice(component);

@@ -14,8 +14,8 @@ pub enum Answer {
     Resolved(Served),
     /// The docroot could not be resolved: leave it as configured.
     AsConfigured,
-    /// The docroot leads out of the releases, or nowhere although it must lead into a release. Serve nothing below it: as
-    /// configured, its link would be followed again, and may lead elsewhere by then.
+    /// The docroot leads out of the releases, or nowhere although it must lead into a release. Serve nothing below it:
+    /// as configured, its link would be followed again, and may lead elsewhere by then.
     Refused(Arc<Failure>),
 }
 

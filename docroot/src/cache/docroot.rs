@@ -1,7 +1,7 @@
 //! One docroot, and where it leads as far as this process knows.
 //!
-//! Owns: how long a lookup counts, and what is served while resolution fails. Must not: hold a lock across a system call,
-//! so that a slow file system holds up only the threads that must ask it.
+//! Owns: how long a lookup counts, and what is served while resolution fails. Must not: hold a lock across a system
+//! call, so that a slow file system holds up only the threads that must ask it.
 
 use std::ffi::{CStr, CString};
 use std::fmt;
@@ -50,7 +50,8 @@ pub struct Docroot {
     retained: Arc<Retained>,
     /// Whether resolutions of this docroot are retained: the configuration names it. Computed docroots come and go.
     retains: bool,
-    /// The start of the last lookup that read the file system; zero before the first. The answer was true then or later.
+    /// The start of the last lookup that read the file system; zero before the first. The answer was true then or
+    /// later.
     last_lookup: AtomicU64,
     /// The start of the last walk, if it succeeded; else zero.
     last_success: AtomicU64,
@@ -148,8 +149,8 @@ impl Docroot {
     }
 
     /// Where the docroot leads, if the last lookup began less than `window` nanoseconds before `now` and its answer is
-    /// retained. The same answer as [`Docroot::lookup`] would give, without a lock or a write. Most requests in a window
-    /// need nothing else.
+    /// retained. The same answer as [`Docroot::lookup`] would give, without a lock or a write. Most requests in a
+    /// window need nothing else.
     #[inline]
     pub fn remembered(&self, now: Moment, window: u64) -> Option<&Resolution> {
         let last_lookup = Moment::from_nanoseconds(self.last_lookup.load(Acquire));
@@ -159,9 +160,9 @@ impl Docroot {
         self.retained.get(self.served.load(Acquire))
     }
 
-    /// Where the docroot leads, if `window` is zero, the answer is retained, and the texts of the links show that it still
-    /// holds. The same answer as [`Docroot::lookup`] would give, with one system call as a rule, without a lock or a
-    /// write. Most requests without a window need nothing else.
+    /// Where the docroot leads, if `window` is zero, the answer is retained, and the texts of the links show that it
+    /// still holds. The same answer as [`Docroot::lookup`] would give, with one system call as a rule, without a lock
+    /// or a write. Most requests without a window need nothing else.
     ///
     /// With a window, a lookup must be noted. A chain whose witness is its directory needs a lookup too: the retained
     /// resolution is the same for another directory of the same name.

@@ -1,11 +1,10 @@
-//! Resolutions that are kept for as long as there is a cache.
+//! Resolutions that live as long as the cache.
 //!
-//! Owns: where they are, and under which number each can be had. Must not: know which of them is served; that is
-//! `known.rs`.
+//! Owns: their table, in which a 16-bit number finds each. Must not: know which of them is served.
 //!
-//! A request that refers to what is never thrown away needs no lock, no copy and no count, and nothing must be done when
-//! it ends. The price is memory, a few hundred bytes for a release. It is bounded for each docroot and in all, and what is
-//! equal is kept once, so that a docroot that is flipped back and forth takes no more of it.
+//! A request that refers to a retained resolution needs no lock, no copy and no reference count, and nothing at its
+//! end. The price is memory: a few hundred bytes a release. It is bounded for each docroot and in all. Equal
+//! resolutions of a docroot are retained once, so a docroot that is flipped back and forth takes no more memory.
 
 use std::num::NonZeroU16;
 use std::sync::atomic::AtomicU16;
@@ -16,15 +15,15 @@ use once_cell::race::OnceBox;
 
 use crate::resolve::resolution::Resolution;
 
-/// How many resolutions a block has room for, and how many blocks there may be: each is found by one byte of a number.
-/// A block stays where it is, so that readers need no lock.
+/// The size of a block, and the number of blocks: one byte of a number finds the block, the other the slot in it. A
+/// block never moves, so readers need no lock.
 const BLOCK: usize = 256;
 
-/// How many resolutions of one docroot are kept: as many as it is flipped to new releases, as a rule, until the server is
-/// reloaded. Of those that come later, requests get copies.
+/// The number of retained resolutions of one docroot: enough, as a rule, for all releases until the server is reloaded.
+/// Requests share later ones by reference count.
 pub(crate) const RETAINED_OF_DOCROOT: usize = 32;
 
-/// The number of a resolution that is retained.
+/// The number of a retained resolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetainedId(NonZeroU16);
 
@@ -34,26 +33,26 @@ impl RetainedId {
     }
 }
 
-/// In which block, and where in it, a number is.
+/// The block of a number, and the slot in the block.
 #[inline]
 fn slot(number: u16) -> [usize; 2] {
     let [slot, block] = number.to_le_bytes().map(usize::from);
     [block, slot]
 }
 
-/// The resolutions that are retained.
+/// The retained resolutions.
 #[derive(Debug)]
 pub(crate) struct Retained {
-    /// A `OnceBox` is one pointer, which is all that a reader has to look at.
+    /// A `OnceBox` is one pointer, so a reader loads nothing else.
     blocks: [OnceBox<[OnceLock<Entry>; BLOCK]>; BLOCK],
-    /// How many numbers were given out.
+    /// The number that was given out last; zero before the first.
     len: AtomicU16,
 }
 
 #[derive(Debug)]
 struct Entry {
     resolution: Arc<Resolution>,
-    /// The one of the same docroot that was kept before.
+    /// The resolution of the same docroot that was retained before.
     before: Option<RetainedId>,
 }
 
@@ -64,7 +63,7 @@ impl Default for Retained {
 }
 
 impl Retained {
-    /// The resolution of this number, if it is one's: zero never is.
+    /// The resolution of this number; zero is the number of none.
     #[inline]
     pub(crate) fn get(&self, number: u16) -> Option<&Resolution> {
         self.entry(number).map(|entry| &*entry.resolution)
@@ -76,7 +75,7 @@ impl Retained {
         self.blocks[block].get()?[slot].get()
     }
 
-    /// Whether a resolution is one of the docroot whose last one was `newest`, by its address.
+    /// Whether a resolution, told by its address, belongs to the docroot whose last one is `newest`.
     pub(crate) fn has(&self, newest: Option<RetainedId>, resolution: &Resolution) -> bool {
         let mut next = newest;
         while let Some(entry) = next.and_then(|id| self.entry(id.get())) {
@@ -88,8 +87,8 @@ impl Retained {
         false
     }
 
-    /// Keeps a resolution of the docroot whose last one was `newest`, if there is room. Returns the one that is equal to
-    /// it if that is kept already.
+    /// Retains a resolution of the docroot whose last one is `newest`, if there is room. Returns the retained
+    /// resolution instead if there is an equal one.
     pub(crate) fn retain(
         &self,
         resolution: Resolution,
@@ -109,14 +108,14 @@ impl Retained {
         if let Some(id) = id {
             let [block, slot] = slot(id.get());
             let block = self.blocks[block].get_or_init(|| Box::new([const { OnceLock::new() }; BLOCK]));
-            // A number is given out once, so nobody has put anything there.
+            // A number is given out once, so the slot is empty.
             block[slot].get_or_init(|| Entry { resolution: Arc::clone(&resolution), before: *newest });
             *newest = Some(id);
         }
         (resolution, id)
     }
 
-    /// A number that was not given out yet, if there is one: sixty-five thousand are enough for ten thousand docroots.
+    /// A number that was not given out yet. There are enough for six releases of each of ten thousand docroots.
     fn free(&self) -> Option<RetainedId> {
         let last = self.len.fetch_update(Relaxed, Relaxed, |len| len.checked_add(1)).ok()?;
         NonZeroU16::new(last + 1).map(RetainedId)
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_equal_is_kept_once() {
+    fn equal_resolutions_are_retained_once() {
         let (retained, [one, two]) = (Retained::default(), resolutions());
         let mut newest = None;
         let (_, first) = retained.retain(one.clone(), &mut newest);
@@ -163,26 +162,26 @@ mod tests {
     }
 
     #[test]
-    fn of_each_docroot_only_so_many_are_kept() {
+    fn the_resolutions_of_each_docroot_are_bounded() {
         let (retained, all) = (Retained::default(), resolutions::<{ RETAINED_OF_DOCROOT + 2 }>());
         let mut newest = None;
         let ids = all.clone().map(|one| retained.retain(one, &mut newest).1);
         assert_eq!(ids.iter().flatten().count(), RETAINED_OF_DOCROOT);
         assert_eq!(ids.last(), Some(&None));
-        // What is kept is still found, and another docroot has as many of its own.
+        // The retained ones are still found, and another docroot has its own bound.
         assert_eq!(retained.retain(all[0].clone(), &mut newest).1, ids[0]);
         assert!(retained.retain(all[0].clone(), &mut None).1.is_some());
     }
 
     #[test]
-    fn docroots_do_not_find_what_is_not_theirs() {
+    fn docroots_do_not_share_numbers() {
         let (retained, [one]) = (Retained::default(), resolutions());
         let (mut newest, mut of_other) = (None, None);
         assert_ne!(retained.retain(one.clone(), &mut newest).1, retained.retain(one, &mut of_other).1);
     }
 
     #[test]
-    fn no_number_leads_to_what_is_not_kept() {
+    fn only_numbers_that_were_given_out_find_a_resolution() {
         let (retained, [one]) = (Retained::default(), resolutions());
         let (_, id) = retained.retain(one, &mut None);
         let id = id.unwrap().get();
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_when_all_numbers_are_given_out_is_not_kept() {
+    fn nothing_is_retained_when_all_numbers_are_given_out() {
         let (retained, [one, two, three]) = (Retained::default(), resolutions());
         retained.len.store(u16::MAX - 1, Relaxed);
         let mut newest = None;
@@ -201,6 +200,6 @@ mod tests {
             assert_eq!((&*resolution, id), (&more, None));
         }
         assert_eq!(retained.get(u16::MAX), Some(&one));
-        assert_eq!(retained.retain(one, &mut newest).1, last, "what was kept is still found");
+        assert_eq!(retained.retain(one, &mut newest).1, last, "the retained ones are still found");
     }
 }

@@ -1,9 +1,7 @@
-//! Paths in directives as they are written.
-//!
-//! Owns: finding them in quotes, lists and regular expressions. Must not: know what a directive means.
+//! The paths in the arguments of any directive: in quotes, lists and regular expressions.
 
-/// The absolute paths in the arguments of a directive, without slashes at their ends. Of a quoted text with blanks, that is
-/// the whole of it and each of its words: the path may have blanks, or be that of a program with arguments.
+/// The absolute paths in the arguments of a directive, without trailing slashes. A quoted text with blanks counts as a
+/// whole and by its words: it may be a path with blanks, or a program with arguments.
 pub fn paths_in(arguments: &[u8]) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     let (mut whole, mut word) = (Vec::new(), Vec::new());
@@ -11,7 +9,7 @@ pub fn paths_in(arguments: &[u8]) -> Vec<Vec<u8>> {
     let mut bytes = arguments.iter().copied().chain([b'\n']);
     while let Some(byte) = bytes.next() {
         match byte {
-            // What a regular expression or a quoted text escapes.
+            // An escape of a regular expression or a quoted text.
             b'\\' => {
                 let escaped = bytes.next();
                 whole.extend(escaped);
@@ -42,10 +40,10 @@ pub fn paths_in(arguments: &[u8]) -> Vec<Vec<u8>> {
 
 const QUOTES: &[u8] = b"\"'";
 
-/// What is part of no path, for all that can be told without knowing the directive.
+/// The bytes that end a path, whatever the directive.
 const ENDS: &[u8] = b"\n\t \"':,;=#|^$()[]{}*?<>%";
 
-/// Notes a word if it is a path, and not what follows the scheme of a URL.
+/// Notes a word if it is a path, and not the rest of a URL behind its scheme.
 fn note(found: &mut Vec<Vec<u8>>, word: &[u8]) {
     let end = word.iter().rposition(|&byte| !b"/ ".contains(&byte)).map_or(0, |last| last + 1);
     let path = &word[..end];

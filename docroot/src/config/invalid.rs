@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A directive's value that is none of the valid ones. [`fmt::Display`] is the message for the operator.
+/// An invalid value of a directive. [`fmt::Display`] is the message for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {
     directive: &'static str,

@@ -1,6 +1,4 @@
-//! Where releases live, as `RealdocReleases` says it.
-//!
-//! Owns: the patterns, and what lies under one of them. Must not: touch a file system.
+//! The patterns of `RealdocReleases`. Touches no file system.
 
 use std::ffi::{CStr, CString};
 use std::sync::Arc;
@@ -9,11 +7,11 @@ use crate::config::invalid::Invalid;
 use crate::config::wildcard;
 use crate::path::{components, join, leading};
 
-/// Patterns for the directories that links may lead to, each an absolute path whose components may have the wildcards
-/// of `<Directory>` (`*`, `?`, `[...]`), none of which matches a slash.
+/// The patterns of the directories that links may lead to. Each is an absolute path, with the wildcards of
+/// `<Directory>` (`*`, `?`, `[...]`) in its components. No wildcard matches a slash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Releases {
-    /// Shared by all copies, because each of thousands of virtual hosts may have some of its own.
+    /// Shared by all copies, because there may be thousands of virtual hosts.
     patterns: Arc<Vec<CString>>,
 }
 
@@ -21,7 +19,7 @@ impl Releases {
     /// Reads one value of `RealdocReleases` and adds it.
     ///
     /// # Errors
-    /// A relative path, the root itself, a path with `..` in it, and a bracket that is not closed.
+    /// A relative path, the root, a path with `..`, and a bracket that is not closed.
     pub fn add(&mut self, value: &[u8]) -> Result<(), Invalid> {
         let invalid = || {
             Invalid::new(
@@ -57,9 +55,9 @@ impl Releases {
             })
     }
 
-    /// The part of `path` that is the directory of a release; nothing if it lies in none.
+    /// The part of `path` that is the directory of a release; `None` if it lies in none.
     pub fn release_of<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
-        // `*` would match these two, and neither is the name of a release.
+        // `*` would match them.
         if components(path).any(|part| part == b".." || part == b".") {
             return None;
         }

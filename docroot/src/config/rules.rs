@@ -7,12 +7,12 @@ use crate::config::releases::Releases;
 /// How far links are followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// All of them, to the real directory, as `realpath(3)` does.
+    /// Follow all links to the real directory, as `realpath(3)` does.
     #[default]
     Realpath,
-    /// The first one only, which is replaced by its own text, once.
+    /// Replace the first link by its text, once.
     Readlink {
-        /// Where to start looking, this path included; from `/` if it is no ancestor of the docroot.
+        /// The first path that may be the link; the search begins at `/` if this is no ancestor of the docroot.
         from: Option<CString>,
     },
 }
@@ -22,6 +22,6 @@ pub enum Mode {
 pub struct Rules {
     /// How far its links are followed.
     pub mode: Mode,
-    /// Where they may lead; anywhere if that is not set.
+    /// Where its links may lead; `None` is anywhere.
     pub releases: Option<Releases>,
 }

@@ -1,11 +1,11 @@
 //! `<Directory>` sections that follow a link.
 //!
 //! Owns: which sections apply to a real path because they apply to the configured one, and in which order. Must not:
-//! know what is in a section.
+//! know what a section contains.
 //!
 //! httpd walks a path from the root. At each level it merges the sections for that directory in the order of the
-//! configuration, and then the directory's `.htaccess`. A request that was led from `/srv/app/current` to
-//! `/srv/app/releases/42` is walked along the real path, so that a list of sections is made for it in which those of the
+//! configuration, and then the directory's `.htaccess`. It walks the real path of a request that was led from
+//! `/srv/app/current` to `/srv/app/releases/42`. So the request gets a list of sections in which those of the
 //! configured path stand at the real one:
 //!
 //! ```text
@@ -13,25 +13,25 @@
 //! real:        /  /srv  /srv/app  /srv/app/releases  /srv/app/releases/42  /srv/app/releases/42/private
 //! ```
 //!
-//! - What applies above both stays where it is.
-//! - What applies to the configured path alone, down to the link, stands at the link's target, in its order.
-//! - What applies below the link stands as deep below the target.
-//! - What applies to the real path alone stays, and comes behind all others of its depth: it wins.
+//! - Sections for directories above both paths stay in place.
+//! - Sections for the configured path alone, down to the link, move to the link's target, in their order.
+//! - Sections below the link move as deep below the target.
+//! - Sections for the real path alone stay, as the last of their depth: they win.
 
 use crate::config::wildcard;
 use crate::path::{components, leading, rest_under};
 
-/// A configured path and the real path that it was led to. What lies below one lies below the other.
+/// A configured directory and the real directory that links led it to, with the same files below.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mapping {
-    /// As the configuration names it, without a slash at its end.
+    /// The path in the configuration, without a trailing slash.
     pub configured: Vec<u8>,
-    /// Where it leads; the root is empty.
+    /// The real path; the root is empty.
     pub real: Vec<u8>,
 }
 
 impl Mapping {
-    /// The mapping of a path that was led, of which the last `tail` bytes were left as they were.
+    /// The mapping of a path that was led, without the last `tail` bytes of both, which no link has changed.
     pub(crate) fn new(configured: &[u8], real: &[u8], tail: usize) -> Self {
         let cut = |path: &[u8]| {
             let path = &path[..path.len().saturating_sub(tail)];
@@ -40,12 +40,12 @@ impl Mapping {
         Self { configured: cut(configured), real: cut(real) }
     }
 
-    /// The configured name of a path below the real one; nothing of another path.
+    /// The configured name of a path below the real one; `None` for another path.
     pub fn configured_name(&self, path: &[u8]) -> Option<Vec<u8>> {
         rest_under(path, &self.real).map(|rest| [&self.configured, rest].concat())
     }
 
-    /// The mapping of a path that was led by `before` first.
+    /// The mapping of a path that `before` has led, and then `self`.
     #[must_use]
     pub fn after(self, before: &Self) -> Self {
         if let Some(rest) = rest_under(&self.configured, &before.real) {
@@ -57,30 +57,29 @@ impl Mapping {
         }
     }
 
-    /// The directories that both paths go through, the root (which is empty) first, without the configured one
-    /// itself.
+    /// The directories on the way to both paths, the root (which is empty) first, without the configured path itself.
     pub fn common_directories(&self) -> impl Iterator<Item = &[u8]> {
         let common = self.common().min(depth(&self.configured).saturating_sub(1));
         (0..=common).filter_map(|depth| leading(&self.configured, depth))
     }
 
-    /// How many directories from the root on the two paths have in common.
+    /// The number of directories that both paths begin with.
     fn common(&self) -> usize {
         components(&self.configured).zip(components(&self.real)).take_while(|(one, other)| one == other).count()
     }
 }
 
-/// The path of a section, as httpd keeps it.
+/// The path of a section, in httpd's form.
 #[derive(Clone, Copy, Debug)]
 pub struct Pattern<'s> {
-    /// Without a slash at its end; the root is empty.
+    /// Without a trailing slash; the root is empty.
     pub path: &'s [u8],
     /// Whether it has wildcards.
     pub is_wildcard: bool,
 }
 
 impl Pattern<'_> {
-    /// Whether its first components, as many as `path` has, stand for `path`.
+    /// Whether its beginning, as deep as `path`, stands for `path`.
     fn begins_at(self, path: &[u8]) -> bool {
         leading_raw(self.path, depth(path)).is_some_and(|beginning| self.stands_for(beginning, path))
     }
@@ -94,7 +93,7 @@ impl Pattern<'_> {
         depth(self.path) == depth(directory) && self.stands_for(self.path, directory)
     }
 
-    /// Whether it stands for a directory on the way to `path`, for `path`, or for what may be below.
+    /// Whether it stands for a directory on the way to `path`, for `path`, or for a path that may be below.
     pub fn meets(self, path: &[u8]) -> bool {
         if depth(self.path) <= depth(path) { self.is_on_the_way(path) } else { self.begins_at(path) }
     }
@@ -105,29 +104,29 @@ impl Pattern<'_> {
     }
 }
 
-/// What httpd is to merge, in this order.
+/// One step of a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The section of this number, as it is.
+    /// The section of this number, in its place.
     Section(usize),
     /// The section of this number, at another path.
     Led {
-        /// Which section.
+        /// The number of the section.
         section: usize,
-        /// The path, without a slash at its end.
+        /// The path, without a trailing slash.
         path: Vec<u8>,
         /// Whether the path is a pattern.
         is_wildcard: bool,
     },
-    /// The `.htaccess` of a directory above the link, which is not on the way to the real path.
+    /// The `.htaccess` of a directory above the link that is not on the way to the real path.
     Htaccess {
         /// The directory as configured.
         directory: Vec<u8>,
     },
 }
 
-/// What httpd is to merge for paths below the real one, where the configuration has `sections` (those with a plain path
-/// or wildcards, in httpd's order).
+/// The steps of the merge for paths below the real one. `sections` are those of the configuration with a plain path or
+/// wildcards, in httpd's order.
 pub fn follow(sections: &[Pattern<'_>], mapping: &Mapping) -> Vec<Step> {
     let common = mapping.common();
     let (configured_depth, real_depth) = (depth(&mapping.configured), depth(&mapping.real));
@@ -152,7 +151,7 @@ pub fn follow(sections: &[Pattern<'_>], mapping: &Mapping) -> Vec<Step> {
             let rest = &section.path[leading_raw(section.path, configured_depth).map_or(0, <[u8]>::len)..];
             let depth = real_depth + own_depth - configured_depth;
             steps.push((key(depth, Group::Led), led(number, *section, &mapping.real, rest)));
-            // It may be meant for other files below the real path, too.
+            // A wildcard may stand for other directories below the real path too.
             if is_below_real {
                 steps.push((key(own_depth, Group::Real), Step::Section(number)));
             }
@@ -160,7 +159,7 @@ pub fn follow(sections: &[Pattern<'_>], mapping: &Mapping) -> Vec<Step> {
             steps.push((key(own_depth, Group::Real), Step::Section(number)));
         }
     }
-    // httpd reads the file of such a directory again where the link leads back to it.
+    // If the link leads back to a directory above it, httpd reads the `.htaccess` of that directory again.
     let is_back = common == real_depth && common < configured_depth;
     let mut above = &mapping.configured[..];
     while let Some(slash) = above.iter().rposition(|&byte| byte == b'/') {
@@ -172,19 +171,19 @@ pub fn follow(sections: &[Pattern<'_>], mapping: &Mapping) -> Vec<Step> {
         let key = Key { depth: real_depth, group: Group::Led, written, is_htaccess: true };
         steps.push((key, Step::Htaccess { directory: above.to_vec() }));
     }
-    // Which keeps the order of equals.
+    // A stable sort: steps with equal keys keep their order.
     steps.sort_by_key(|(key, _)| *key);
     steps.into_iter().map(|(_, step)| step).collect()
 }
 
-/// The order of what is merged.
+/// The order of the steps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     depth: usize,
     group: Group,
-    /// The depth that the configuration gives it.
+    /// The depth in the configuration.
     written: usize,
-    /// A directory's `.htaccess` comes behind its sections.
+    /// httpd merges a directory's `.htaccess` after its sections.
     is_htaccess: bool,
 }
 
@@ -195,19 +194,19 @@ enum Group {
     Real,
 }
 
-/// A section that applies to `rest` below the configured path, for what is `rest` below `real`.
+/// The step of a section for `rest` below the configured path, moved to `rest` below `real`.
 fn led(number: usize, section: Pattern<'_>, real: &[u8], rest: &[u8]) -> Step {
     let is_wildcard = section.is_wildcard && rest.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\'));
     let real = if is_wildcard { wildcard::escape(real) } else { real.to_vec() };
     Step::Led { section: number, path: [&real, rest].concat(), is_wildcard }
 }
 
-/// How deep a directory lies: the root at none. Counted as httpd does, by the slashes.
+/// The depth of a directory, by its slashes, as httpd counts; the root has depth zero.
 fn depth(path: &[u8]) -> usize {
     path.iter().filter(|&&byte| byte == b'/').count()
 }
 
-/// What has the first `depth` slashes of a path, up to the next.
+/// The beginning of a path with `depth` slashes, up to the next slash.
 fn leading_raw(path: &[u8], depth: usize) -> Option<&[u8]> {
     let mut slashes = path.iter().enumerate().filter(|&(_, &byte)| byte == b'/').map(|(at, _)| at).skip(depth);
     match slashes.next() {
@@ -225,7 +224,7 @@ mod tests {
         Pattern { path, is_wildcard: wildcard::is_pattern(path) }
     }
 
-    /// The steps as text: the number of the section, and where it stands if that is elsewhere.
+    /// The steps as text: the number of the section, and its place if the section moves.
     fn steps(configured: &str, real: &str, sections: &[&str]) -> Vec<String> {
         let mapping = Mapping { configured: configured.into(), real: real.into() };
         let sections: Vec<_> = sections.iter().map(|path| pattern(path)).collect();
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_above_a_link_that_leads_away_goes_with_it() {
+    fn sections_above_a_link_that_leads_away_move_too() {
         assert_eq!(
             steps("/www/a/site", "/releases/1", &["/", "/www", "/*/a", "/releases"]),
             ["0", "3", "1 at /releases/1", "/www/.htaccess", "2 at /releases/1", "/www/a/.htaccess"]
@@ -269,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stated_for_the_real_path_comes_last_of_its_depth() {
+    fn sections_for_the_real_path_come_last_of_their_depth() {
         assert_eq!(
             steps(
                 "/srv/current",
@@ -295,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_root_and_what_is_above_can_be_targets() {
+    fn the_root_and_directories_above_the_link_can_be_targets() {
         assert_eq!(
             steps("/srv/current", "", &["/", "/srv", "/srv/current", "/srv/current/x"]),
             ["0", "/.htaccess", "1 at ", "/srv/.htaccess", "2 at ", "3 at /x", "3"]

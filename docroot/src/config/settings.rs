@@ -5,12 +5,12 @@ use std::time::Duration;
 use crate::config::releases::Releases;
 use crate::config::rules::{Mode, Rules};
 
-/// What one server or virtual host sets; `None` is what it inherits.
+/// The settings of one server or virtual host; `None` is inherited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// `Realdoc`: whether docroots are resolved at all.
     pub enabled: Option<bool>,
-    /// `RealpathEvery`: for how long a look counts.
+    /// `RealpathEvery`: how long a lookup counts.
     pub every: Option<Duration>,
     /// `UseReadlink`: how far links are followed.
     pub mode: Option<Mode>,
@@ -35,7 +35,7 @@ impl Settings {
         self.enabled.unwrap_or(true)
     }
 
-    /// For how long a look counts; by default not at all, each request looks for itself.
+    /// How long a lookup counts; by default not at all, so that each request has its own.
     pub fn every(&self) -> Duration {
         self.every.unwrap_or(Duration::ZERO)
     }

@@ -11,7 +11,7 @@ use crate::config::releases::Releases;
 use crate::config::rules::Mode;
 use crate::path::components;
 
-/// More than anybody waits for a deploy to show; beyond it a value is a slip of the keyboard.
+/// No deploy takes so long to show; a longer time is a slip of the keyboard.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Reads the value of `RealpathEvery`: whole seconds, or a number with one of httpd's time units (`ms`, `s`, `mi` or
@@ -41,7 +41,7 @@ pub fn parse_every(value: &[u8]) -> Result<Duration, Invalid> {
     every.filter(|every| *every <= LONGEST).ok_or_else(invalid)
 }
 
-/// Reads the value of `UseReadlink`: `On`, `Off`, or the absolute path where to start looking for the link.
+/// Reads the value of `UseReadlink`: `On`, `Off`, or the absolute path where the search for the link begins.
 ///
 /// # Errors
 /// Any other word, a relative path, and a path with a NUL byte.
@@ -59,7 +59,7 @@ pub fn parse_readlink(value: &[u8]) -> Result<Mode, Invalid> {
 /// Reads the values of `RealdocReleases`: `Off`, or patterns; see [`Releases::add`].
 ///
 /// # Errors
-/// No value, `Off` among others, and what is no pattern.
+/// No value, `Off` among others, and a value that is no pattern.
 pub fn parse_releases(values: &[&[u8]]) -> Result<Option<Releases>, Invalid> {
     if let [value] = values
         && value.eq_ignore_ascii_case(b"off")

@@ -1,8 +1,8 @@
-//! Wildcards, as httpd reads them in the paths of `<Directory>` sections.
+//! Wildcards in the paths of `<Directory>` sections, with httpd's meaning.
 //!
 //! The language is that of `apr_fnmatch()` with `APR_FNM_PATHNAME`, which differs from `fnmatch(3)`: it has no classes
 //! such as `[[:digit:]]`, a bracket that is not closed within its name is an ordinary character, and a path without any
-//! wildcard is compared as it stands, backslashes included. The server tests compare this file with APR itself.
+//! wildcard is compared byte by byte, backslashes included. The server tests compare this file with APR itself.
 
 use std::ffi::c_char;
 
@@ -51,7 +51,7 @@ pub fn matches(pattern: &[u8], path: &[u8]) -> bool {
 /// Whether one component of a pattern stands for one component of a path.
 pub fn matches_name(pattern: &[u8], name: &[u8]) -> bool {
     let (mut pattern, mut name) = (pattern, name);
-    // Where to go on if what follows the last `*` does not match: one byte later.
+    // The pattern behind the last `*`, and the name there: on a mismatch, try one byte later.
     let mut retry: Option<(&[u8], &[u8])> = None;
     loop {
         if let [b'*', rest @ ..] = pattern {
@@ -88,22 +88,22 @@ pub fn escape(path: &[u8]) -> Vec<u8> {
     escaped
 }
 
-/// What stands ahead of a slash, without the backslash that escapes the slash, which changes nothing.
+/// A component without a backslash that escapes the following slash. Such a backslash has no effect.
 fn without_escape(pattern: &[u8]) -> &[u8] {
     let escapes = pattern.iter().rev().take_while(|&&byte| byte == b'\\').count();
     &pattern[..pattern.len() - escapes % 2]
 }
 
-/// What stands for one byte.
+/// A part of a pattern that stands for one byte.
 enum Element<'p> {
     Any,
     Byte(u8),
-    /// What follows the opening bracket, up to the closing one, and whether it lists what is not meant.
+    /// The bytes between the brackets, and whether they list the bytes that do not match.
     Bracket(&'p [u8], bool),
 }
 
 impl<'p> Element<'p> {
-    /// The first element of a pattern that does not begin with `*`, and what follows it.
+    /// The first element of a pattern that does not begin with `*`, and the rest.
     fn first(pattern: &'p [u8]) -> Option<(Self, &'p [u8])> {
         match pattern {
             [] => None,
@@ -113,7 +113,7 @@ impl<'p> Element<'p> {
         }
     }
 
-    /// The bracket that has just been opened, if it is closed.
+    /// The bracket that was just opened, and the rest; `None` if it is not closed.
     fn bracket(pattern: &'p [u8]) -> Option<(Self, &'p [u8])> {
         let (is_negated, list) = match pattern {
             [b'!' | b'^', rest @ ..] => (true, rest),
@@ -151,12 +151,12 @@ impl<'p> Element<'p> {
     }
 }
 
-/// A part of what is between brackets: one byte, or all from one to another.
+/// A range of a bracket: one byte, or all from one to another.
 struct Range(u8, u8);
 
 impl Range {
-    /// The first range of a list, and what follows it; nothing where the list ends in the middle of one. A closing bracket
-    /// in front of all else, where it is never escaped, is an ordinary byte.
+    /// The first range of a list, and the rest; `None` where the list ends inside a range. A closing bracket at the
+    /// very start is an ordinary byte.
     fn first(list: &[u8], is_first: bool) -> Option<(Self, &[u8])> {
         let list = match list {
             [b']', ..] if is_first => list,
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_escaped_stands_for_itself() {
+    fn escaped_paths_stand_for_themselves() {
         for path in ["/srv/[1]*", r"/srv/a\b?", "/srv/plain", r"/srv/\"] {
             assert!(matches(&escape(path.as_bytes()), path.as_bytes()), "{path}");
         }

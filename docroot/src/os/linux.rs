@@ -1,7 +1,6 @@
 //! The system calls, and with them the only `unsafe` of this crate.
 //!
-//! Owns: one safe function a call. Must not: decide anything. The calls go through libc because the equivalents in
-//! std allocate on each call.
+//! Owns: one safe function a call. Must not: decide anything. The calls go through libc because those of std allocate.
 
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
@@ -12,7 +11,7 @@ use crate::os::system::{Errno, FileId, Moment, Status, System, Timestamp};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Os;
 
-/// Longer than any link text: Linux allows `PATH_MAX` bytes with a NUL that `readlink(2)` does not store.
+/// Longer than any link text: Linux allows `PATH_MAX` bytes including a NUL, which `readlink(2)` does not store.
 const TEXT_MAX: usize = libc::PATH_MAX as usize;
 
 impl Os {
@@ -31,7 +30,7 @@ impl System for Os {
 
     fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
         let mut buffer = [MaybeUninit::uninit(); TEXT_MAX];
-        // One byte more than expected tells a longer text that begins alike from the same text.
+        // With room for one byte more, a longer text with the same beginning differs.
         let Some(enough) = buffer.get_mut(..text.len() + 1) else {
             return false;
         };
@@ -66,8 +65,8 @@ impl System for Os {
 }
 
 fn read_link_into<'b>(path: &CStr, buffer: &'b mut [MaybeUninit<u8>]) -> Result<&'b [u8], Errno> {
-    // SAFETY: `path` ends in NUL because it is a CStr, and the kernel writes at most the buffer's length into the buffer,
-    // which this function alone refers to.
+    // SAFETY: `path` ends in NUL because it is a CStr, and the kernel writes at most the buffer's length into the
+    // buffer, which this function alone refers to.
     let length = unsafe { libc::readlink(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
     let Ok(length) = usize::try_from(length) else {
         return Err(last_errno());

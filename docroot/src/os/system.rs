@@ -1,7 +1,7 @@
-//! What this crate asks of the operating system, as a trait, and the plain values that go over it.
+//! The operating system as a trait, and the values that it returns.
 //!
-//! Owns: the vocabulary of file system and time. Must not: make a system call; that is `sys.rs`. Tests put a file
-//! system of their own behind the trait to count calls and to inject faults.
+//! Must not: make a system call; [`Os`](crate::Os) does. Tests implement the trait with file systems in memory, to
+//! count calls and to inject faults.
 
 use std::ffi::CStr;
 use std::fmt;
@@ -16,20 +16,20 @@ pub trait System {
     /// `EINVAL` where `path` is no symlink, else what `readlink(2)` says.
     fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno>;
 
-    /// Whether the symlink at `path` has exactly this text. One system call, no allocation; an error is a no.
+    /// Whether the symlink at `path` has exactly this text; false on an error. One system call, no allocation.
     fn has_text(&self, path: &CStr, text: &[u8]) -> bool;
 
-    /// What `path` leads to, all symlinks followed. One system call, no allocation.
+    /// The file at the end of `path`, with all symlinks followed. One system call, no allocation.
     ///
     /// # Errors
     /// What `stat(2)` says.
     fn status(&self, path: &CStr) -> Result<Status, Errno>;
 
-    /// The present time by the clock that file systems stamp with, in that clock's coarse steps.
+    /// The present time of the clock that file systems stamp files with, which moves in coarse steps.
     fn file_clock(&self) -> Timestamp;
 }
 
-/// What [`System::status`] tells of a file.
+/// The result of [`System::status`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
     /// Whether it is a directory.
@@ -38,17 +38,17 @@ pub struct Status {
     pub id: FileId,
 }
 
-/// Tells one file from another, as long as [`FileId::changed`] lies in a past step of the clock.
+/// The identity of a file, provided that [`FileId::changed`] lies in a past step of [`System::file_clock`].
 ///
-/// Inode numbers are given out again, often at once. A new file with an old number has a later change time, unless
-/// both fell into one step of the clock that file systems stamp with.
+/// File systems reuse inode numbers, often at once. A new file with an old number has a later change time, unless both
+/// times fall into one step of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
     /// The device of its file system.
     pub device: u64,
     /// Its inode number there.
     pub inode: u64,
-    /// When the inode last changed (`st_ctime`).
+    /// The change time of the inode (`st_ctime`).
     pub changed: Timestamp,
 }
 
@@ -61,7 +61,7 @@ pub struct Timestamp {
     pub nanoseconds: i64,
 }
 
-/// A point in time, in nanoseconds since some start; only the distance between two of them means something.
+/// A point in time, in nanoseconds since the start of some clock. Only the time between two moments has a meaning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(u64);
 
@@ -72,14 +72,14 @@ impl Moment {
         Self(nanoseconds)
     }
 
-    /// How many nanoseconds after the clock's start it is.
+    /// The nanoseconds since the clock's start.
     #[inline]
     pub const fn nanoseconds(self) -> u64 {
         self.0
     }
 
-    /// How long `earlier` is ago; `None` if it lies ahead, which happens when a clock was set back or when another
-    /// thread read it later.
+    /// The time since `earlier`; `None` if `earlier` is later, because the clock was set back or another thread read it
+    /// afterwards.
     pub const fn since(self, earlier: Self) -> Option<Duration> {
         match self.0.checked_sub(earlier.0) {
             Some(nanoseconds) => Some(Duration::from_nanos(nanoseconds)),
@@ -87,17 +87,15 @@ impl Moment {
         }
     }
 
-    /// Whether the span of `length` that began at `start` covers this moment. One that began in the future does not:
-    /// a clock that steps back must end a window and never prolong it.
+    /// Whether this moment is less than `length` after `start`. False if `start` is later: a clock that steps back ends
+    /// a window and never prolongs one.
     pub const fn is_within(self, start: Self, length: Duration) -> bool {
-        match self.since(start) {
-            Some(age) => age.as_nanos() < length.as_nanos(),
-            None => false,
-        }
+        let nanoseconds = length.as_nanos();
+        self.is_within_nanoseconds(start, if nanoseconds > u64::MAX as u128 { u64::MAX } else { nanoseconds as u64 })
     }
 
-    /// [`Moment::is_within`] for a length in nanoseconds: one subtraction and one comparison, for where each request
-    /// comes by. A start in the future makes the difference wrap around to more than any length.
+    /// [`Moment::is_within`] for a length in nanoseconds, in one subtraction and one comparison. If `start` is later,
+    /// the difference wraps around to more than any length.
     #[inline]
     pub const fn is_within_nanoseconds(self, start: Self, length: u64) -> bool {
         self.0.wrapping_sub(start.0) < length
@@ -110,7 +108,7 @@ pub struct Errno(pub i32);
 
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // std appends the number, which tells an operator nothing.
+        // std appends the number, which does not help an operator.
         let text = io::Error::from_raw_os_error(self.0).to_string();
         f.write_str(text.split(" (os error ").next().unwrap_or(&text))
     }

@@ -28,7 +28,8 @@ impl Attachment {
 
     /// Sets the note, whose words must not be zero, unless another thread has.
     pub fn set_note(&self, [first, second]: [usize; 2]) {
-        // The thread that wins the second word writes the first. A reader of the first sees the second (Release, Acquire).
+        // The thread that wins the second word writes the first. A reader of the first sees the second (Release,
+        // Acquire).
         if self.note[1].compare_exchange(0, second, Relaxed, Relaxed).is_ok() {
             self.note[0].store(first, Release);
         }

@@ -1,7 +1,6 @@
 //! Why a docroot could not be resolved.
 //!
-//! Owns: the causes, their wording, and which paths a failure concerns. Must not: decide what is served instead; that is
-//! `known.rs`.
+//! Owns: the causes, their wording, and the paths that a failure covers. Must not: decide what is served instead.
 
 use std::ffi::CStr;
 use std::fmt;
@@ -16,12 +15,12 @@ use crate::resolve::hop::{Led, LinkHop};
 pub struct Failure {
     at: Vec<u8>,
     cause: Cause,
-    /// The links that lead nowhere, or where they may not.
+    /// Links that lead nowhere, or where the rules do not admit them.
     astray: Vec<Vec<u8>>,
-    /// Links that lead where they may, but were to lead into a release with this docroot below it. Another docroot may
-    /// have proven that they do.
+    /// Links that the rules admit, but that should have led into a release with this docroot. Another docroot may prove
+    /// that they lead into one.
     unproven: Vec<Vec<u8>>,
-    /// Links on the way to those, which lead where they may, and where that is.
+    /// Admitted links on the way to those, each with its target.
     passed: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -38,12 +37,12 @@ impl Failure {
         Self::of(at, Cause::System(errno))
     }
 
-    /// The failure of a docroot whose first link leads to another one, in a mode that follows only one.
+    /// The failure of a docroot in readlink mode with a second link that leads out of the releases, to `at`.
     pub(crate) fn another_link(at: &[u8]) -> Self {
         Self::of(at, Cause::AnotherLink)
     }
 
-    /// The failure of a docroot that resolves to `at`, where the rules do not admit it.
+    /// The failure of a docroot that leads to `at`, out of the releases.
     pub(crate) fn outside_releases(at: &[u8]) -> Self {
         Self::of(at, Cause::OutsideReleases)
     }
@@ -67,10 +66,9 @@ impl Failure {
         self
     }
 
-    /// Whether `path` lies under the configured `docroot`, under what is missing on the way there, or under a link that
-    /// led astray, so that the failure is its own. `is_proven` tells of a link whether another docroot goes through it
-    /// into a release. `path` must be written as httpd writes the names of files; `docroot` may have been computed, and
-    /// written in any way.
+    /// Whether the failure covers `path`: it lies under the configured `docroot`, under the missing component on the
+    /// way there, or under a link that leads astray. `is_proven` tells whether another docroot goes through a link into
+    /// a release. `path` must be in httpd's spelling; `docroot` may be computed, in any spelling.
     pub fn covers(&self, path: &[u8], docroot: &CStr, is_proven: impl Fn(&[u8]) -> bool) -> bool {
         let missing = self.errno().map(|_| &self.at[..]);
         let astray = self.astray.iter().map(Vec::as_slice);
@@ -80,13 +78,13 @@ impl Failure {
         directories.any(|directory| rest_under(path, directory).is_some())
     }
 
-    /// Leads an absolute path through the links that lead where they may, although what is behind them is missing;
-    /// nothing if it lies under none of them.
+    /// Leads an absolute path through the admitted links, although the docroot behind them failed; `None` if it lies
+    /// under none of them.
     pub fn lead(&self, path: &[u8]) -> Option<Led> {
         Led::through(path, self.passed.iter().map(|(link, target)| (&link[..], &target[..])))
     }
 
-    /// What the operating system said; nothing if it was not the one to refuse.
+    /// The error of the operating system; `None` if the rules refuse the docroot.
     pub fn errno(&self) -> Option<Errno> {
         match self.cause {
             Cause::System(errno) => Some(errno),

@@ -6,8 +6,8 @@ use crate::path::{led, rest_under};
 /// A symlink on the way along a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkHop {
-    /// The path of the link: absolute, and without another link in it. (In readlink mode, without one below the start of
-    /// the search.)
+    /// The path of the link: absolute, and without another link in it. (In readlink mode, without one below the start
+    /// of the search.)
     pub link: Vec<u8>,
     /// The text of the link, as `readlink(2)` returns it.
     pub text: Vec<u8>,

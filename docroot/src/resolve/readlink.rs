@@ -1,7 +1,7 @@
-//! The link of readlink mode.
+//! The search of readlink mode.
 //!
-//! Owns: finding the first link of a path, and where its text leads. Must not: follow another one, except to tell what
-//! lies above a link.
+//! Owns: the first link of a path, and its text made absolute. Must not: follow another link, except for a `..` above
+//! the start of the search.
 
 use crate::os::system::{Errno, System};
 use crate::path::{pop, push, rest_under, split_first};
@@ -25,7 +25,7 @@ pub enum Found<'d> {
 /// Looks for the first link of a docroot from `start` on.
 pub fn first_link<'d>(system: &impl System, docroot: &'d [u8], start: &[u8]) -> Result<Found<'d>, Failure> {
     let (mut at, mut ahead) = match rest_under(docroot, start) {
-        // The start itself is the first place to look at, so all but its last component are taken as they are.
+        // The start itself may be the link, so the search takes all but its last component as they are.
         Some(behind) => {
             let at = &docroot[..docroot.len() - behind.len()];
             let last = at.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
@@ -39,7 +39,7 @@ pub fn first_link<'d>(system: &impl System, docroot: &'d [u8], start: &[u8]) -> 
         match name {
             b"." => continue,
             b".." => {
-                // Behind `unexamined` there is no link, so the directory above is the one written above.
+                // There is no link below `unexamined`, so the parent is the path without its last component.
                 if at.len() <= unexamined {
                     (at, unexamined) = (real(system, &at)?, 0);
                 }
@@ -60,16 +60,15 @@ pub fn first_link<'d>(system: &impl System, docroot: &'d [u8], start: &[u8]) -> 
     Ok(Found::Canonical(at))
 }
 
-/// The real path of a directory above the place where looking for a link began, where links may hide what the parent
-/// is.
+/// The real path of a directory above the start of the search, whose parent may be hidden by links.
 fn real(system: &impl System, directory: &[u8]) -> Result<Vec<u8>, Failure> {
     let mut walk = Walk::new(system, directory);
     walk.run()?;
     Ok(walk.at)
 }
 
-/// Makes a link's text absolute: joins a relative one to the link's directory and folds its leading `.` and `..`.
-/// What follows the first name is left as it is, because that name may be a link.
+/// Makes a link's text absolute: joins a relative one to the link's directory, and folds its leading `.` and `..`. The
+/// text from the first name on stays, because that name may be a link.
 fn join_text(system: &impl System, link: &[u8], text: &[u8], mut unexamined: usize) -> Result<Vec<u8>, Failure> {
     let mut joined = Vec::new();
     let mut ahead = text;

@@ -1,9 +1,7 @@
-//! The walk of realpath mode.
+//! The walk of realpath mode: one component at a time, through every link.
 //!
-//! Owns: following the links of a path to the end, one component at a time. Must not: know what the path is for.
-//!
-//! The walk reads each link once and never looks back, so that a flip in the middle of it cannot give a mixture: what
-//! comes out was true of each link at the moment it was read.
+//! The walk reads each link once, so that a flip in the middle gives no mixture: the result was true of each link at
+//! the moment when the walk read it.
 
 use std::ffi::CStr;
 
@@ -14,23 +12,22 @@ use crate::path::{pop, push, split_first};
 use crate::resolve::failure::Failure;
 use crate::resolve::hop::LinkHop;
 
-/// How many links a walk follows before it calls them a loop: as many as Linux (`path_resolution(7)`).
+/// More links than this are a loop, as for Linux (`path_resolution(7)`).
 const LINKS_MAX: usize = 40;
 
-/// The walk of realpath mode, one component at a time. With few allocations, because thousands of docroots may be walked
-/// when a server starts.
+/// A walk. It allocates little, because a server may walk thousands of docroots when it starts.
 pub struct Walk<'p, S> {
     system: &'p S,
-    /// The path that is walked.
+    /// The path to walk.
     path: &'p [u8],
-    /// How far it has come: real directories only, without a trailing slash; empty is the root.
+    /// The real path so far, without a trailing slash; the root is empty.
     pub at: Vec<u8>,
-    /// The links met so far, in this order.
+    /// The links met so far, in this order. One has no target until the walk has reached it.
     pub links: Vec<LinkHop>,
-    /// The texts that are being walked, the innermost last: of which link (of none: the path itself), and how much of it
-    /// is done.
+    /// The texts that the walk is in, the innermost last: the index of the link (`None` for the path itself), and the
+    /// number of bytes done.
     open: SmallVec<[(Option<usize>, usize); 4]>,
-    /// The last link that is part of the docroot itself and not of another link's text.
+    /// The index of the last link that is part of the path itself, and not of another link's text.
     pub of_docroot: Option<usize>,
 }
 
@@ -40,7 +37,7 @@ impl<'p, S: System> Walk<'p, S> {
         Self::from(system, 0, path)
     }
 
-    /// The walk of a path of which so much is known to have no link in it.
+    /// The walk of a path whose first `real` bytes are known to have no link in them.
     pub fn from(system: &'p S, real: usize, path: &'p [u8]) -> Self {
         // Room for all of it at once.
         let mut at = Vec::with_capacity(path.len());
@@ -48,7 +45,7 @@ impl<'p, S: System> Walk<'p, S> {
         Self { system, path, at, links: Vec::new(), open: smallvec![(None, real)], of_docroot: None }
     }
 
-    /// Walks as far as one can get.
+    /// Walks to the end, or to the first error.
     pub fn run(&mut self) -> Result<(), Failure> {
         while let Some((link, done)) = self.open.last_mut() {
             let text = link.map_or(self.path, |index| &self.links[index].text);
@@ -61,7 +58,7 @@ impl<'p, S: System> Walk<'p, S> {
             };
             *done = text.len() - rest.len();
             match name {
-                // Nothing lies beside or above what is no directory. (An ordinary name behind a file fails on its own.)
+                // A file has no `.` and no `..`. (An ordinary name behind a file fails by itself.)
                 b"." => self.check_directory()?,
                 b".." => {
                     self.check_directory()?;
@@ -107,8 +104,8 @@ impl<'p, S: System> Walk<'p, S> {
     }
 }
 
-/// Makes a system call with a path; the empty path is the root. Without memory from the heap, because thousands of
-/// docroots may be walked when a server starts.
+/// Makes a system call with a path; the empty path is the root. Allocates nothing for paths of usual length, because a
+/// server may walk thousands of docroots when it starts.
 pub fn with_terminated<R>(path: &[u8], call: impl FnOnce(&CStr) -> R) -> Result<R, Failure> {
     let path = if path.is_empty() { b"/" } else { path };
     let mut terminated: SmallVec<[u8; 256]> = SmallVec::from_slice(path);

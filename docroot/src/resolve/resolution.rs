@@ -1,4 +1,5 @@
-//! The outcome of a walk: the resolved docroot, the links on the way, and the check that a later walk would end the same.
+//! The outcome of a walk: the resolved docroot, the links on the way, and the check that a later walk would end the
+//! same.
 //!
 //! Owns: which system call shows that a resolution still holds, and whether the rules admit it. Must not: walk, or
 //! remember anything from one walk to the next.

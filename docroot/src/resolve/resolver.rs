@@ -76,8 +76,8 @@ enum Behind {
     Outside(Vec<u8>),
 }
 
-/// Judges the links behind the first one. The operating system follows them by itself, and nobody else judges where they
-/// lead.
+/// Judges the links behind the first one. The operating system follows them by itself, and nobody else judges where
+/// they lead.
 fn behind_link(system: &impl System, resolved: &[u8], releases: &Releases) -> Result<Behind, Failure> {
     let mut walk = Walk::new(system, resolved);
     walk.run()?;

@@ -9,8 +9,8 @@ use crate::resolve::hop::LinkHop;
 use crate::resolve::readlink::{Found, first_link};
 use crate::resolve::realpath::Walk;
 
-/// The links on the way to a docroot, as far as a walk gets. A link has no target if it leads nowhere, or where the rules
-/// do not admit it. A missing component is not taken for a link.
+/// The links on the way to a docroot, as far as a walk gets. A link has no target if it leads nowhere, or where the
+/// rules do not admit it. A missing component is not taken for a link.
 pub fn survey(system: &impl System, docroot: &CStr, rules: &Rules) -> Vec<LinkHop> {
     survey_from(system, b"", docroot, rules)
 }
