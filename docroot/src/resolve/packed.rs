@@ -2,7 +2,8 @@
 //!
 //! Owns: the one place with tricks that save instructions in each request. Must not: know what the strings mean.
 //!
-//! MEASURED
+//! [`Terminated`], a string without its length, saves 320 instructions a request inside the window, and 240 a subrequest:
+//! nobody counts the lengths of the resolved docroot and of the release's name. Measured by `tests/server/cost.rs`.
 
 use std::ffi::{CStr, CString};
 
@@ -17,13 +18,13 @@ pub struct Packed {
     strings: Box<[u8]>,
     /// The offset of the release's name; [`NO_RELEASE`] if there is none.
     release: u32,
+    /// The offset of the first link.
+    links: u32,
     /// The offset of the texts; zero if there are no links.
     texts: u32,
-    /// The offset of the first link.
-    links: u16,
 }
 
-/// Behind the end of any strings, so that one comparison tells that there is a release, and that its offset is valid.
+/// Behind the end of any strings.
 const NO_RELEASE: u32 = u32::MAX;
 
 /// A link in [`Packed`].
@@ -41,23 +42,21 @@ impl Packed {
     /// `ENAMETOOLONG` for more bytes than an offset can count; `EINVAL` for a NUL in a string. Paths that lead to a
     /// directory have neither.
     pub fn new(docroot: &[u8], release: Option<&[u8]>, hops: &[LinkHop]) -> Result<Self, Errno> {
+        let offset = |strings: &[u8]| u32::try_from(strings.len()).map_err(|_| Errno(libc::ENAMETOOLONG));
         let mut strings = rooted(docroot)?.into_bytes_with_nul();
-        let offset = |strings: &[u8]| u16::try_from(strings.len()).map_err(|_| Errno(libc::ENAMETOOLONG));
-        let mut links = offset(&strings)?;
         let mut release_at = NO_RELEASE;
         if let Some(release) = release {
-            release_at = links.into();
+            release_at = offset(&strings)?;
             strings.extend(c_string(release)?.into_bytes_with_nul());
-            links = offset(&strings)?;
         }
+        let links = offset(&strings)?;
         for hop in hops {
             let target = hop.target.as_deref().ok_or(Errno(libc::EINVAL))?;
             strings.extend(rooted(&hop.link)?.into_bytes_with_nul());
             let target = if target == docroot { CString::default() } else { rooted(target)? };
             strings.extend(target.into_bytes_with_nul());
         }
-        // A walk follows at most forty links, whose paths together are much shorter than u32 can count.
-        let texts = if hops.is_empty() { 0 } else { strings.len() as u32 };
+        let texts = if hops.is_empty() { 0 } else { offset(&strings)? };
         for hop in hops {
             strings.extend(c_string(&hop.text)?.into_bytes_with_nul());
         }
@@ -78,8 +77,7 @@ impl Packed {
     /// The name of the release without its length.
     #[inline]
     pub fn release_terminated(&self) -> Option<Terminated<'_>> {
-        let begin = self.release as usize;
-        if begin < self.strings.len() { self.strings.get(begin..).and_then(Terminated::new) } else { None }
+        self.strings.get(self.release as usize..).and_then(Terminated::new)
     }
 
     /// Whether there are links.
@@ -91,13 +89,13 @@ impl Packed {
     /// The only link and its text, whose length need not be counted.
     #[inline]
     pub fn only_link(&self) -> Option<(&CStr, &[u8])> {
-        let link = CStr::from_bytes_until_nul(self.strings.get(self.links.into()..)?).ok()?;
+        let link = CStr::from_bytes_until_nul(self.strings.get(self.links as usize..)?).ok()?;
         Some((link, self.strings.get(self.texts as usize..self.strings.len() - 1)?))
     }
 
     /// The links, in the order of the walk.
     pub fn hops(&self) -> impl Iterator<Item = PackedHop<'_>> {
-        let (links, texts) = (usize::from(self.links), self.texts as usize);
+        let (links, texts) = (self.links as usize, self.texts as usize);
         let mut strings_of_links = strings(self.strings.get(links..texts));
         let mut texts = strings(self.strings.get(texts..).filter(|_| self.has_links()));
         std::iter::from_fn(move || {
