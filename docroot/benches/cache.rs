@@ -1,7 +1,6 @@
-//! The cache alone: what a look costs, on one thread and on many at once.
+//! The cost of a lookup alone, on one thread and on many at once, with real links in a temporary directory.
 //!
-//! Owns: looks at real links in a temporary directory. Must not: need a web server; what a look is of a whole request,
-//! `make bench` shows.
+//! Must not: need a web server; `make bench` shows the share of a lookup in a request.
 
 use std::ffi::{CStr, CString};
 use std::hint::black_box;
@@ -15,7 +14,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use docroot::{Cache, Docroot, Mode, Os, Rules, flip};
 use tempfile::TempDir;
 
-/// Longer than the benchmark: nothing is looked at again.
+/// Longer than the benchmark, so that no lookup is due again.
 const WINDOW: Duration = Duration::from_secs(3600);
 const STRICT: Duration = Duration::ZERO;
 const THREADS: [usize; 3] = [1, 8, 64];
@@ -52,7 +51,7 @@ fn c_path(path: &Path) -> CString {
     CString::new(path.as_os_str().as_encoded_bytes()).expect("no NUL")
 }
 
-/// As a request does: a look, only if nothing is remembered, and no check is enough.
+/// As a request does: a lookup only if no answer is remembered, and a check is not enough.
 fn ask(docroot: &Docroot, every: Duration) {
     let now = Os::now();
     let window = every.as_nanos().try_into().expect("less than centuries");
@@ -98,7 +97,7 @@ fn computed(path: &Path) -> (Cache, CString) {
     (cache, c_path(path))
 }
 
-/// The time of a look while as many threads look at the same docroot as the machine lets run, all of them counted.
+/// The time of a lookup while other threads look up the same docroot, with the lookups of all threads counted.
 fn contention(criterion: &mut Criterion) {
     let tree = Tree::new();
     let (cache, path) = computed(&tree.link.join("htdocs"));
@@ -118,13 +117,13 @@ fn contention(criterion: &mut Criterion) {
         for threads in THREADS {
             for (name, every) in [("window", Duration::from_secs(2)), ("strict", STRICT)] {
                 group.bench_function(BenchmarkId::new(name, threads), |bencher| {
-                    bencher.iter_custom(|looks| on_threads(threads, looks, || ask(&configured, every)));
+                    bencher.iter_custom(|lookups| on_threads(threads, lookups, || ask(&configured, every)));
                 });
             }
             group.bench_function(BenchmarkId::new("window, computed docroot", threads), |bencher| {
                 let path: &CStr = &path;
-                bencher.iter_custom(|looks| {
-                    on_threads(threads, looks, || {
+                bencher.iter_custom(|lookups| {
+                    on_threads(threads, lookups, || {
                         drop(black_box(cache.computed(path, 0, &Os, Os::now(), Duration::from_secs(2))));
                     })
                 });
@@ -135,10 +134,10 @@ fn contention(criterion: &mut Criterion) {
     });
 }
 
-/// The time that so many threads together take for `looks` looks, as if one after the other had made them.
-fn on_threads(threads: usize, looks: u64, lookup: impl Fn() + Sync) -> Duration {
+/// The time of `lookups` lookups that so many threads share.
+fn on_threads(threads: usize, lookups: u64, lookup: impl Fn() + Sync) -> Duration {
     let barrier = Barrier::new(threads + 1);
-    let each = looks.div_ceil(threads as u64);
+    let each = lookups.div_ceil(threads as u64);
     thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|_| {

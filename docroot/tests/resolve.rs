@@ -1,7 +1,7 @@
 //! Where docroots lead, on real symlinks.
 //!
 //! Owns: the layouts that the documentation describes, each in both modes, and the comparison with `realpath(3)`.
-//! Must not: look at the cache.
+//! Must not: test the cache.
 
 use std::ffi::{CStr, CString};
 use std::fs;

@@ -1,6 +1,6 @@
-//! A file system in memory that counts calls, and one in which another thread looks meanwhile.
+//! A file system in memory that counts calls, and one in which another thread interrupts a lookup.
 //!
-//! Owns: what is there. Must not: follow a link, but in `status`, as the kernel would.
+//! Owns: the files. Must not: follow a link, except in `status`, as the kernel would.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -114,7 +114,7 @@ impl System for Fake {
 
 type OtherThread<'f> = Box<dyn FnOnce(&Fake, &Docroot) + 'f>;
 
-/// While this file system resolves for one thread, another thread does a whole look.
+/// While this file system resolves for one thread, another thread does a whole lookup.
 pub struct Interleaved<'f> {
     files: &'f Fake,
     docroot: &'f Docroot,
@@ -124,12 +124,12 @@ pub struct Interleaved<'f> {
 }
 
 impl<'f> Interleaved<'f> {
-    /// A file system for the look of one thread in which another one does `other`.
+    /// A file system for the lookup of one thread, during which another one does `other`.
     pub fn new(files: &'f Fake, docroot: &'f Docroot, other: impl FnOnce(&Fake, &Docroot) + 'f) -> Self {
         Self { files, docroot, other: RefCell::new(Some(Box::new(other))), before: Cell::new(0) }
     }
 
-    /// Not at the first moment when it could, but after so many.
+    /// Interrupts after so many moments, and not at the first.
     pub fn after(self, moments: usize) -> Self {
         self.before.set(moments);
         self

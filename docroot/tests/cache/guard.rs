@@ -1,6 +1,6 @@
-//! Docroots that must lead into releases: what is refused, and what a refusal covers.
+//! `RealdocReleases` over time: which docroots are refused, and which paths a refusal covers.
 //!
-//! Owns: `RealdocReleases` over time. Must not: test what a pattern matches.
+//! Must not: test the patterns.
 
 use std::time::Duration;
 
@@ -123,7 +123,7 @@ fn an_earlier_link_may_lead_to_where_releases_are_and_nowhere_else() {
     assert_eq!(release(&docroot.lookup(&files, at(0), Duration::ZERO)), "/srv/releases/1/public");
 
     // A docroot that leads nowhere is no reason to refuse its neighbours behind the same earlier link, if one of them
-    // proves that the link leads to releases. Else nobody has judged where they are.
+    // proves that the link leads to releases. Else nobody has judged where the neighbours are.
     let docroot = Docroot::new("/www/none".as_ref(), rules).unwrap();
     let Answer::Refused(failure) = docroot.lookup(&files, at(0), Duration::ZERO).answer else {
         panic!("what is missing is not left to be followed again");

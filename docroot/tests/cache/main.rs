@@ -1,6 +1,6 @@
-//! What a process remembers of a docroot: freshness, cost, and the policy when resolving fails.
+//! The cache over time: freshness, cost, and the policy while resolution fails.
 //!
-//! Owns: tests that set the time, on a file system in memory. Must not: sleep, or depend on what real file systems do.
+//! Owns: tests that set the time, on a file system in memory. Must not: sleep, or depend on real file systems.
 
 mod fake;
 mod guard;
@@ -161,7 +161,7 @@ fn a_clock_that_steps_back_ends_the_window() {
 #[test]
 fn a_look_that_began_earlier_and_ended_later_does_not_win() {
     let every = Duration::from_millis(100);
-    // Once when the slow thread walks, once when it only asks whether what is known still holds.
+    // The slow thread walks first, and only checks the witness the second time.
     for warm in [false, true] {
         let (files, docroot) = (Fake::new(), docroot());
         if warm {
@@ -172,7 +172,7 @@ fn a_look_that_began_earlier_and_ended_later_does_not_win() {
             assert_eq!(release(&docroot.lookup(files, at(210), every)), "/srv/releases/2");
         });
         let lookup = docroot.lookup(&slow, at(200), every);
-        assert_eq!(release(&lookup), "/srv/releases/1", "what it saw was true after it began");
+        assert_eq!(release(&lookup), "/srv/releases/1", "that was true after it began");
         assert!(slow.is_done(), "the other thread ran");
         assert_eq!(release(&docroot.lookup(&files, at(220), every)), "/srv/releases/2", "warm: {warm}");
         // Nor did the late thread prolong anything.
@@ -193,10 +193,10 @@ fn a_failure_that_began_earlier_and_ended_later_does_not_win() {
     let lookup = docroot.lookup(&slow, at(200), every);
     assert!(slow.is_done(), "the other thread ran");
     assert_eq!(release(&lookup), "/srv/releases/1", "what the other has found is the last good by now");
-    assert!(lookup.event.is_none(), "a failure that is over is not told: {:?}", lookup.event);
+    assert!(lookup.event.is_none(), "a failure that is over is no event: {:?}", lookup.event);
 }
 
-/// The last good one is looked at before it is served, and then it may be the last no more.
+/// A lookup checks the last good release before it serves it, and another thread may find a newer one meanwhile.
 #[test]
 fn a_failure_goes_on_with_what_was_good_last_when_it_ended() {
     let (files, docroot) = (Fake::new(), docroot());
@@ -207,7 +207,7 @@ fn a_failure_goes_on_with_what_was_good_last_when_it_ended() {
         files.flip("releases/2");
         assert_eq!(release(&docroot.lookup(files, at(190), every)), "/srv/releases/2");
     });
-    // Two times the link is seen to be missing; then the release that was good is being looked at.
+    // The link is missing in two calls; the third call checks the release that was good.
     let slow = slow.after(2);
     let lookup = docroot.lookup(&slow, at(200), every);
     assert!(slow.is_done(), "the other thread ran");
@@ -312,7 +312,7 @@ fn recovers(lookup: &Lookup) -> bool {
 }
 
 #[test]
-fn a_failure_that_nobody_was_told_of_is_reported_by_the_next_walk() {
+fn a_failure_that_nobody_logged_is_reported_by_the_next_walk() {
     let (files, docroot) = (Fake::new(), docroot());
     let lookup = |time| docroot.lookup(&files, at(time), Duration::ZERO);
     files.unlink("/srv/current");
@@ -320,17 +320,17 @@ fn a_failure_that_nobody_was_told_of_is_reported_by_the_next_walk() {
         withdraw(&files, &docroot, time);
     }
     files.flip("releases/1");
-    assert!(!recovers(&lookup(3)), "of what nobody was told of");
+    assert!(!recovers(&lookup(3)), "nobody logged the failure");
     files.unlink("/srv/current");
     withdraw(&files, &docroot, 4);
     assert!(is_reported(lookup(5)));
-    assert!(!is_reported(lookup(6)), "it is told now");
+    assert!(!is_reported(lookup(6)), "it is logged now");
     files.flip("releases/1");
     assert!(recovers(&lookup(7)));
 }
 
 #[test]
-fn the_end_of_a_failure_is_told_if_only_its_reminder_was_not() {
+fn a_recovery_is_reported_if_only_the_reminder_was_withdrawn() {
     let (files, docroot) = (Fake::new(), docroot());
     let lookup = |time| docroot.lookup(&files, at(time), Duration::ZERO);
     files.unlink("/srv/current");
@@ -339,8 +339,8 @@ fn the_end_of_a_failure_is_told_if_only_its_reminder_was_not() {
         withdraw(&files, &docroot, time);
     }
     files.flip("releases/1");
-    assert!(recovers(&lookup(10_003)), "it was told at first");
-    // Another cause, which nobody was told of.
+    assert!(recovers(&lookup(10_003)), "it was logged at first");
+    // Another cause, which nobody logged.
     files.flip("releases/absent");
     withdraw(&files, &docroot, 10_004);
     files.flip("releases/1");
@@ -348,7 +348,7 @@ fn the_end_of_a_failure_is_told_if_only_its_reminder_was_not() {
 }
 
 #[test]
-fn who_told_nobody_takes_back_only_what_was_left_to_them() {
+fn a_withdrawn_report_leaves_later_claims_alone() {
     let (files, docroot) = (Fake::new(), docroot());
     let lookup = |time| docroot.lookup(&files, at(time), Duration::ZERO);
     files.unlink("/srv/current");
@@ -356,11 +356,11 @@ fn who_told_nobody_takes_back_only_what_was_left_to_them() {
     assert!(is_pending(&first) && is_reported(lookup(10_000)), "the reminder is due");
     // A long request, which ends now.
     drop(first);
-    assert!(!is_reported(lookup(10_001)), "another one has told");
+    assert!(!is_reported(lookup(10_001)), "another one has logged it");
 }
 
 #[test]
-fn who_told_nobody_leaves_the_end_of_another_failure_to_be_told() {
+fn a_withdrawn_report_leaves_the_recovery_of_another_failure() {
     let (files, docroot) = (Fake::new(), docroot());
     let lookup = |time| docroot.lookup(&files, at(time), Duration::ZERO);
     files.unlink("/srv/current");
@@ -373,7 +373,7 @@ fn who_told_nobody_leaves_the_end_of_another_failure_to_be_told() {
     // A long request, which ends now.
     drop(first);
     files.flip("releases/1");
-    assert!(recovers(&lookup(3)), "another failure was told");
+    assert!(recovers(&lookup(3)), "another failure was logged");
 }
 
 #[test]
@@ -392,11 +392,11 @@ fn a_link_that_comes_and_goes_does_not_flood_the_log() {
         failures += usize::from(is_reported(lookup));
     }
     assert_eq!(failures, 4, "of twenty causes that come in turns");
-    assert!((1..=4).contains(&recoveries), "{recoveries}: a recovery is only told when its failure was");
+    assert!((1..=4).contains(&recoveries), "{recoveries}: a recovery is reported only if its failure was");
 }
 
 #[test]
-fn a_flip_is_told_once() {
+fn a_flip_is_an_event_once() {
     let (files, docroot) = (Fake::new(), docroot());
     let is_flip = |lookup: Lookup| matches!(lookup.event.as_deref(), Some(Event::Resolved { before: Some(_), .. }));
     assert!(!is_flip(docroot.lookup(&files, at(0), Duration::ZERO)), "the first lookup is none");
@@ -463,7 +463,7 @@ fn computed_docroots_are_remembered_if_they_resolve_and_up_to_a_bound() {
 }
 
 #[test]
-fn the_record_tells_what_happened() {
+fn the_stats_count_walks_and_failures() {
     let (files, docroot) = (Fake::new(), docroot());
     assert!(docroot.stats().answer.is_none());
     docroot.lookup(&files, at(0), Duration::ZERO);

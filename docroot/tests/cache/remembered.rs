@@ -1,7 +1,6 @@
-//! What requests in a window get without a look.
+//! Requests that need no lookup: those in a window, and those for which a check is enough.
 //!
-//! Owns: when that is the same as what a look would find, and what it costs in memory. Must not: look at anything that
-//! the configuration does not name.
+//! Owns: that their answers are those of a lookup, and the cost in memory. Must not: use computed docroots.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ fn configured(rules: &Rules) -> (Cache, Arc<Docroot>) {
     (cache, docroot)
 }
 
-/// What is remembered at this millisecond.
+/// The remembered answer at this millisecond.
 fn remembered(docroot: &Docroot, milliseconds: u64) -> Option<&str> {
     docroot.remembered(at(milliseconds), WINDOW).map(|resolution| resolution.docroot().to_str().unwrap())
 }
@@ -115,7 +114,7 @@ fn a_docroot_that_the_configuration_does_not_name_is_not_kept() {
     assert_eq!(remembered(&docroot, 1), None);
 }
 
-/// What a check finds at this millisecond.
+/// The checked answer at this millisecond.
 fn checked<'d>(files: &Fake, docroot: &'d Docroot, milliseconds: u64) -> Option<&'d str> {
     docroot.checked(files, at(milliseconds), 0).map(|resolution| resolution.docroot().to_str().unwrap())
 }
@@ -128,7 +127,7 @@ fn a_check_finds_what_a_look_would_with_one_call() {
     files.calls();
     assert_eq!(checked(&files, &docroot, 999), Some("/srv/releases/1"));
     assert_eq!(files.calls(), 1);
-    // The whole way is walked once a second, and what a window lasts for is not for a check.
+    // A walk is due once a second, and a window is not for a check.
     assert_eq!(checked(&files, &docroot, 1_000), None);
     assert_eq!(docroot.checked(&files, at(1), WINDOW), None);
     assert_eq!(files.calls(), 0);
@@ -136,7 +135,7 @@ fn a_check_finds_what_a_look_would_with_one_call() {
     assert_eq!(checked(&files, &docroot, 999), None, "a flip");
     docroot.lookup(&files, at(999), Duration::ZERO);
     assert_eq!(checked(&files, &docroot, 1_998), Some("/srv/releases/2"));
-    // A look that only noted what it found is no walk.
+    // A lookup that only confirms the answer is no walk.
     docroot.lookup(&files, at(1_500), Duration::from_millis(1));
     assert_eq!(checked(&files, &docroot, 1_999), None);
 }
@@ -150,7 +149,7 @@ fn while_resolving_fails_a_check_finds_nothing() {
     files.unlink("/srv/current");
     assert_eq!(checked(&files, &docroot, 1), None);
     assert_eq!(release(&docroot.lookup(&files, at(1), Duration::ZERO)), "/srv/releases/1", "the last good one");
-    // There again, but nobody has walked: that this ends a failure must be told.
+    // The link is back, but nobody has walked: the recovery must be reported.
     files.flip("releases/1");
     assert_eq!(checked(&files, &docroot, 2), None);
     docroot.lookup(&files, at(2), Duration::ZERO);

@@ -1,7 +1,6 @@
-//! The cache under many threads: every interleaving of a few looks with flips, and a stress of real threads.
+//! The cache under many threads: every interleaving of a few lookups with flips, and a stress of real threads.
 //!
-//! Owns: what must hold in each interleaving. Must not: depend on luck, except in the stress, which is there for
-//! sanitizers too.
+//! Owns: the invariants of each interleaving. Must not: depend on luck, except in the stress.
 //!
 //! `INTERRUPTIONS=9 make test-schedules` interrupts more often than usual, and
 //! `STRESS_SECONDS=60 cargo test -p docroot --test concurrency stress` stresses for longer.
@@ -24,7 +23,7 @@ fn c_path(path: &Path) -> CString {
     CString::new(path.as_os_str().as_encoded_bytes()).expect("a path")
 }
 
-/// Each answer was true at a step inside the look, or less than the window before it; and each link of its chain was.
+/// Each answer, and each link of its chain, was true at a step inside the lookup, or less than the window before.
 fn is_fresh(scenario: &Scenario, world: &World, done: &[Done]) {
     for lookup in done {
         let from = (lookup.began + 1).saturating_sub(scenario.window.max(1));
@@ -107,7 +106,7 @@ fn windows() {
 
 #[test]
 fn windows_of_slow_threads() {
-    // So slow that a whole walk is due at each look, and that a late thread cannot be told from a clock set back.
+    // So slow that a walk is due at each lookup, and that a late thread looks like a clock set back.
     for window in [1, 4, 7] {
         let scenario =
             Scenario { unit: Unit(600_000_000), window, is_warm: true, lookers: &[1, 1], flippers: ONE_FLIP, ..USUAL };
@@ -160,7 +159,7 @@ fn computed_docroots_again() {
     explore_fresh("two cold looks and one at a computed docroot, one flip", &scenario);
 }
 
-/// `rm` and `ln`: no look is lost, and what it finds is what was there last.
+/// `rm` and `ln`: no request is lost, and each gets the last target.
 #[test]
 fn a_link_that_is_made_anew() {
     let flippers: &[&[Change]] = &[&[Change::Link("/c", None), Change::Link("/c", Some("/2"))]];

@@ -1,12 +1,12 @@
-//! Coroutines that look and flip, one at a time, in every order that there is.
+//! Coroutines that look up and flip, one at a time, in every order.
 //!
-//! Owns: the orders. Must not: judge what a look found.
+//! Owns: the orders. Must not: judge an answer.
 //!
 //! What may interleave: the locks of the cache are held for instants and never across a call of [`System`] (here that
-//! would be a deadlock), so that what a look does is a row of atomic actions: read the clock, read what is known, call,
-//! call, ..., write what is known. Between any two of them any thread may go on next. All orders are tried, one after
+//! would be a deadlock), so that a lookup is a row of atomic actions: read the clock, read the state, call, call, ...,
+//! write the state. Between any two of them any thread may go on next. All orders are tried, one after
 //! the other, by coroutines on one thread; in scenarios of too many actions, all in which a thread that could go on is
-//! interrupted a few times at most. What is left to the real threads of the stress is what happens between the two words
+//! interrupted a few times at most. The real threads of the stress test the rest: the time between the two words
 //! that `Docroot::remembered` and `Docroot::checked` read without a lock, and the memory model.
 //!
 //! [`System`]: docroot::System
@@ -24,7 +24,7 @@ use docroot::{Answer, Cache, Docroot, Mode, Moment, Releases, Rules, Served};
 use crate::c_path;
 use crate::world::{Change, Seen, Unit, World};
 
-/// One look: when it began and ended, and what it found.
+/// One lookup: its start, its end and its answer.
 pub struct Done {
     pub thread: usize,
     pub began: u64,
@@ -43,11 +43,11 @@ pub struct Scenario {
     pub links: &'static [(&'static str, &'static str)],
     pub directories: &'static [&'static str],
     pub releases: Option<&'static str>,
-    /// How many steps a look counts.
+    /// The number of steps that a lookup counts.
     pub window: u64,
-    /// Whether somebody has looked before.
+    /// Whether there was a lookup before.
     pub is_warm: bool,
-    /// How many looks each looker does.
+    /// The number of lookups of each looker.
     pub lookers: &'static [usize],
     pub flippers: &'static [&'static [Change]],
     /// How often a thread is interrupted that could go on; as often as possible if that is not set.
@@ -88,7 +88,7 @@ impl Looks {
         Self { cache, rules, path, configured, every: Duration::from_nanos(scenario.window * scenario.unit.0) }
     }
 
-    /// What a request on this thread gets. Every other thread does a look where a check would be enough, too.
+    /// The answer for a request on this thread. Every other thread does a lookup also where a check would be enough.
     fn lookup(&self, thread: usize, system: &Seen<'_>, now: Moment) -> Answer {
         match &self.configured {
             Some(docroot) => {
@@ -118,8 +118,8 @@ impl Looks {
     }
 }
 
-/// Runs a scenario once. Which of the n threads that can go on does is what `choose(n, last)` says, where `last` is the
-/// one that did so far.
+/// Runs a scenario once. `choose(n, last)` chooses among the n threads that can go on, where `last` is the one that did
+/// so far.
 fn run(scenario: &Scenario, mut choose: impl FnMut(usize, Option<usize>) -> usize) -> (Rc<World>, Vec<Done>) {
     let world = Rc::new(World::new(scenario.unit, scenario.links, scenario.directories));
     let releases = scenario.releases.map(|pattern| {
@@ -154,7 +154,7 @@ fn run(scenario: &Scenario, mut choose: impl FnMut(usize, Option<usize>) -> usiz
         };
         while let CoroutineResult::Yield(()) = warm.resume(()) {}
         keep(warm.into_stack());
-        // That look does not count any more.
+        // That lookup does not count any more.
         world.step.set(scenario.window);
     }
     for &changes in scenario.flippers {

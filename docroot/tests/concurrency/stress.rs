@@ -1,7 +1,7 @@
-//! Real threads that flip and look as fast as they can.
+//! Real threads that flip and look up as fast as they can.
 //!
-//! Owns: a stress that is there for sanitizers too, and what it must have seen to prove anything. Must not: be the only
-//! test of anything.
+//! Owns: a stress, for sanitizers too, and the counts without which it proves nothing. Must not: be the only test of
+//! anything.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::c_path;
 const FLIPPERS: usize = 10;
 const LOOKERS: usize = 4;
 
-/// A docroot of one flipper's own, `link -> release-<number>`, so that what it may lead to is known.
+/// A docroot of one flipper's own, `link -> release-<number>`, so that its possible targets are known.
 struct Own {
     link: PathBuf,
     /// The number of the last flip that is over.
@@ -47,11 +47,11 @@ struct Stress {
     of_shared: Arc<Docroot>,
     stop: AtomicBool,
     looks: AtomicUsize,
-    /// Looks of which it was known where they had to lead.
+    /// Lookups whose possible answers were known.
     judged: AtomicUsize,
-    /// Looks that were none, because what they had to find was remembered.
+    /// Requests with a remembered answer, which need no lookup.
     remembered: AtomicUsize,
-    /// Looks that were none, because what they had to find was there still.
+    /// Requests for which a check is enough.
     checked: AtomicUsize,
     /// Flips that were seen.
     seen: AtomicUsize,
@@ -172,12 +172,12 @@ fn stress() {
     }
     for looker in 0..LOOKERS {
         let stress = Arc::clone(&stress);
-        // Half of them accept what is a window old.
+        // Half of them have a window.
         let every = if looker % 2 == 0 { Duration::ZERO } else { WINDOW };
         threads.push(thread::spawn(move || stress.lookup(every)));
     }
     let end = Instant::now() + Duration::from_secs(seconds);
-    // The one wait for time to pass: it stresses for as long as it was told to, unless a thread fails before.
+    // The one wait for time to pass: the stress lasts that long, unless a thread fails before.
     while Instant::now() < end && !threads.iter().any(thread::JoinHandle::is_finished) {
         thread::sleep(Duration::from_millis(20));
     }

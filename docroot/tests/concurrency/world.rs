@@ -1,6 +1,6 @@
 //! A file system in memory whose history is known, as one thread at a time sees it.
 //!
-//! Owns: what was so at which step. Must not: choose which thread goes on.
+//! Owns: the state at each step. Must not: choose which thread goes on.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use docroot::{Errno, FileId, Moment, Status, System, Timestamp};
 #[derive(Clone, Copy)]
 pub struct Unit(pub u64);
 
-/// What was so since which step.
+/// Values, each since a step.
 pub type History<T> = Vec<(u64, T)>;
 
 /// A file system whose every change is remembered with its step.
@@ -103,11 +103,11 @@ impl World {
     }
 }
 
-/// What a looker sees: the world, with points around each call where others may go on.
+/// The world as a looker sees it, with points around each call where other threads may go on.
 pub struct Seen<'w> {
     world: &'w World,
     yielder: &'w Yielder<(), ()>,
-    /// Whether what is known was read since the last call.
+    /// Whether the state of the cache was read since the last call.
     has_read: Cell<bool>,
 }
 
@@ -116,7 +116,7 @@ impl<'w> Seen<'w> {
         Self { world, yielder, has_read: Cell::new(true) }
     }
 
-    /// A call with a point behind it, and one before it if what is known was read since the last.
+    /// A call with a point behind it, and one before it if the state of the cache was read since the last call.
     fn call<T>(&self, call: impl FnOnce() -> T) -> T {
         if self.has_read.take() {
             self.yielder.suspend(());
@@ -126,7 +126,7 @@ impl<'w> Seen<'w> {
         result
     }
 
-    /// An error ends a walk, and what is known is read for what to serve instead.
+    /// An error ends a walk, which reads the state of the cache for the fallback.
     fn failing<T>(&self, result: Result<T, Errno>) -> Result<T, Errno> {
         self.has_read.set(result.as_ref().is_err_and(|errno| *errno != Errno(libc::EINVAL)));
         result

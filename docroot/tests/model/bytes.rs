@@ -1,6 +1,6 @@
 //! Choices out of a string of bytes, so that a fuzzer and a random generator drive the same tests.
 //!
-//! Owns: turning bytes into choices. Must not: know what is chosen.
+//! Must not: know what the choices are for.
 
 /// Choices; when the bytes are used up, always the first.
 pub struct Bytes<'d> {

@@ -1,4 +1,4 @@
-//! What the directives take, by the parsers and by a description of what is valid.
+//! The values of the directives: the parsers against a description of the valid ones.
 //!
 //! Owns: that nothing else is taken, and that each error names the directive and the value. Must not: know httpd.
 
@@ -99,7 +99,7 @@ fn releases(values: &[u8]) {
     }
 }
 
-/// Patterns are written in one way only, and what lies in a release begins with the release.
+/// Patterns have one spelling, and a path in a release begins with the release.
 fn check_patterns(releases: &Releases) {
     let patterns: Vec<&[u8]> = releases.patterns().map(std::ffi::CStr::to_bytes).collect();
     let again = parse_releases(&patterns).expect("patterns").expect("patterns");

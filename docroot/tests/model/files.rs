@@ -1,7 +1,7 @@
 //! A file system in memory that walks paths as the kernel does: on inodes, one component at a time.
 //!
-//! Owns: what is there, and the simple model of symlink resolution that the real one is compared with. Must not: use
-//! anything of docroot's own path handling, or it would agree with its mistakes.
+//! Owns: the tree, and a simple model of symlink resolution. Must not: use docroot's own path handling, or the model
+//! would agree with its mistakes.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -93,7 +93,7 @@ impl Files {
         self.add(parent, name, node)
     }
 
-    /// `rename(2)` of a new link over what is no directory.
+    /// `rename(2)` of a new link over anything but a directory.
     pub fn flip(&self, directory: usize, name: &[u8], text: &[u8]) {
         let mut tree = self.0.borrow_mut();
         tree.remove(directory, name);

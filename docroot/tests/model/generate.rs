@@ -1,6 +1,6 @@
 //! Trees of directories, files and links, docroots in them, and rules, all from bytes.
 //!
-//! Owns: what is generated, so that much of it resolves. Must not: check anything.
+//! Owns: the distribution, so that many docroots resolve. Must not: check anything.
 
 use docroot::{Mode, Releases, Rules};
 

@@ -1,12 +1,11 @@
 //! The library against a model of it that is too simple to be wrong, on generated trees and values.
 //!
-//! Owns: the runs that need no fuzzer: what the fuzzer started from and found (`fuzz/seeds`, `fuzz/found`), and as many
-//! random cases as a test run has time for. Must not: depend on the time, on the machine, or on luck: the seeds are
-//! fixed.
+//! Owns: the runs that need no fuzzer: the fuzzer's seeds and findings (`fuzz/seeds`, `fuzz/found`), and as many random
+//! cases as a test run has time for. Must not: depend on the time, the machine or luck; the seeds are fixed.
 //!
 //! `MODEL_CASES=1000000 cargo test -p docroot --test model` runs more random cases than usual.
 
-// Which knows neither fnmatch(3) nor stat(2).
+// Miri has neither fnmatch(3) nor stat(2).
 #![cfg(not(miri))]
 
 mod bytes;
@@ -25,7 +24,7 @@ use resolution::Compared;
 
 type Check = fn(&[u8]);
 
-/// How many random cases a test runs.
+/// The number of random cases of a test.
 fn cases(usual: u64) -> u64 {
     std::env::var("MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
 }
@@ -42,7 +41,7 @@ fn check_one<T>(name: &str, data: &[u8], check: impl Fn(&[u8]) -> T) -> T {
         .unwrap_or_else(|_| panic!("{name}, which are the bytes {data:?}"))
 }
 
-/// What the fuzzer starts from, and what it has found so far.
+/// The fuzzer's seeds and findings.
 fn check_kept(target: &str, check: Check) {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
     let mut checked = 0;

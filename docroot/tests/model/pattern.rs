@@ -1,6 +1,6 @@
 //! Paths by their components, and the wildcards of `RealdocReleases`, matched one byte at a time.
 //!
-//! Owns: the model of what lies under what, and in a release. Must not: call `fnmatch(3)`, which it is compared with.
+//! Owns: a simple model of prefixes and releases. Must not: call `fnmatch(3)`, which the model is compared with.
 
 use docroot::Releases;
 
@@ -43,7 +43,7 @@ pub fn release_of(releases: &Releases, path: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// Whether a link may lead there: into a release or to what is above releases.
+/// Whether a link may lead there: into a release, or to a directory above the releases.
 pub fn admits(releases: &Releases, target: &[u8]) -> bool {
     let is_above = |pattern: &Vec<u8>| {
         let (pattern, target) = (names(pattern), names(target));

@@ -1,6 +1,6 @@
 //! Where a docroot leads, by the library and by the model, on the same tree, before and after changes to it.
 //!
-//! Owns: what must be equal. Must not: know where the tree comes from.
+//! Owns: the comparison. Must not: know where the tree comes from.
 
 use std::ffi::{CStr, CString};
 use std::fmt;
@@ -151,7 +151,7 @@ fn at(milliseconds: u64) -> Moment {
     Moment::from_nanoseconds((10_000 + milliseconds) * 1_000_000)
 }
 
-/// Builds a tree, looks, changes the tree, looks again.
+/// Builds a tree, looks the docroot up, changes the tree, looks it up again.
 pub fn check(data: &[u8]) {
     let mut bytes = Bytes::new(data);
     let files = generate::files(&mut bytes);
@@ -226,7 +226,7 @@ fn replace(bytes: &mut Bytes<'_>, files: &Files, link: &Met) -> Option<Vec<u8>> 
     Some([&files.path_of(parent)[..], b"/", new].concat())
 }
 
-/// The library's docroot and what the model must remember of it.
+/// The library's docroot, and the model's memory of it.
 struct Subject {
     docroot: Docroot,
     path: Vec<u8>,
@@ -273,7 +273,7 @@ impl Subject {
         }
     }
 
-    /// A look that walks: it must find what is there.
+    /// A lookup that walks: it must agree with the tree.
     fn lookup_afresh(&mut self, files: &Files, now: u64) {
         let was_good = self.good.take();
         let lookup = self.lookup(files, now);
@@ -329,8 +329,8 @@ impl Subject {
     fn check_start(&self, files: &Files, lookup: &Lookup, from: &CStr) {
         let led = files.realpath(&self.path);
         if led.is_err() {
-            // This mode does not ask what it need not know: with one link replaced by its text, one less is followed,
-            // and what is written before `..` need not be there.
+            // This mode follows one link less, because it replaces the first by its text, and a directory before `..`
+            // need not exist.
             return;
         }
         let Some(Event::Resolved { now, .. }) = lookup.event.as_deref() else { return };
@@ -342,8 +342,8 @@ impl Subject {
         }
     }
 
-    /// A look inside the second in which one call must do. A flip of a link that was on the way must be seen; of the
-    /// other changes, this call may see what it can.
+    /// A lookup inside the second in which one system call must do. It must see a flip of a link that was on the way, and
+    /// may miss other changes.
     fn lookup_soon(&mut self, files: &Files, now: u64, flipped: Option<&Vec<u8>>) {
         if matches!(self.rules.mode, Mode::Readlink { from: Some(_) }) {
             return;
@@ -393,7 +393,7 @@ pub enum Compared {
     Nothing,
 }
 
-/// The same tree on disk, and what the operating system says of the docroot and of the links.
+/// The same tree on disk: the library must agree with the operating system.
 pub fn check_on_disk(data: &[u8]) -> Compared {
     let mut bytes = Bytes::new(data);
     let files = generate::files(&mut bytes);
@@ -438,7 +438,7 @@ pub fn check_on_disk(data: &[u8]) -> Compared {
     }
 }
 
-/// Makes the tree below `place`; says no if it holds what a test as root cannot make.
+/// Makes the tree below `place`; returns false if it has nodes that a test as root cannot make.
 fn copy(files: &Files, directory: usize, place: &[u8]) -> bool {
     let Node::Directory { entries, .. } = files.node(directory) else { return false };
     for (name, inode) in entries {
