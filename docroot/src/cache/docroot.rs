@@ -40,8 +40,9 @@ impl std::error::Error for NotAbsolute {}
 
 /// One docroot, shared by all threads.
 ///
-/// The three atomics are all that most requests read, which saves the 50 instructions of a lock and a reference count. Only holders of the write lock write them, `served` before both
-/// times: a reader that has seen a time gets an answer at least as new as that time.
+/// The three atomics are all that most requests read, which saves the 50 instructions of a lock and a reference count.
+/// Only holders of the write lock write them, `served` before both times: a reader that has seen a time gets an answer at
+/// least as new as that time.
 #[derive(Debug)]
 pub struct Docroot {
     path: CString,

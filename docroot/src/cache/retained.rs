@@ -11,8 +11,6 @@ use std::sync::atomic::AtomicU16;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 
-use once_cell::race::OnceBox;
-
 use crate::resolve::resolution::Resolution;
 
 /// The size of a block, and the number of blocks: one byte of a number finds the block, the other the slot in it. A
@@ -43,8 +41,7 @@ fn slot(number: u16) -> [usize; 2] {
 /// The retained resolutions.
 #[derive(Debug)]
 pub(crate) struct Retained {
-    /// A `OnceBox` is one pointer, so a reader loads nothing else.
-    blocks: [OnceBox<[OnceLock<Entry>; BLOCK]>; BLOCK],
+    blocks: [OnceLock<Box<[OnceLock<Entry>; BLOCK]>>; BLOCK],
     /// The number that was given out last; zero before the first.
     len: AtomicU16,
 }
@@ -58,7 +55,7 @@ struct Entry {
 
 impl Default for Retained {
     fn default() -> Self {
-        Self { blocks: [const { OnceBox::new() }; BLOCK], len: AtomicU16::default() }
+        Self { blocks: [const { OnceLock::new() }; BLOCK], len: AtomicU16::default() }
     }
 }
 

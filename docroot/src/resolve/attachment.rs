@@ -5,15 +5,14 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-
-use once_cell::race::OnceBox;
 
 /// Written once, read by any thread without a lock. A clone of the resolution has none of this.
 #[derive(Default)]
 pub struct Attachment {
-    value: OnceBox<Box<dyn Any + Send + Sync>>,
+    value: OnceLock<Box<dyn Any + Send + Sync>>,
     /// Two words that a request compares instead of a search in `value`, which saves 50 instructions a request.
     note: [AtomicUsize; 2],
 }
@@ -43,7 +42,7 @@ impl Attachment {
 
     /// The attached value, made by the first call.
     pub fn value_or_make<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> &(dyn Any + Send + Sync) {
-        &**self.value.get_or_init(|| Box::new(Box::new(make())))
+        &**self.value.get_or_init(|| Box::new(make()))
     }
 }
 
