@@ -58,37 +58,33 @@ fn readlink(
     let Some(releases) = &rules.releases else {
         return Ok((resolution, directory));
     };
-    match behind_link(system, &resolved, releases)? {
-        Behind::NoLink => Ok((resolution, directory)),
-        // The text of the first link alone does not tell where a later one leads.
-        Behind::Admitted => Ok((resolution.with_witness(Witness::Directory), directory)),
-        Behind::Outside(at) => Err(Failure::another_link(&at).judged(&hops, Some(0), Some(releases))),
-    }
+    // The text of the first link alone does not tell where a later one leads.
+    let is_last = !has_link_behind(system, &resolved, &hops, releases)?;
+    Ok((if is_last { resolution } else { resolution.with_witness(Witness::Directory) }, directory))
 }
 
-/// The links behind the first one.
-enum Behind {
-    /// None.
-    NoLink,
-    /// Links that lead where they may.
-    Admitted,
-    /// Links that lead out of the releases, and the real path at their end.
-    Outside(Vec<u8>),
-}
-
-/// Judges the links behind the first one. The operating system follows them by itself, and nobody else judges where
-/// they lead.
-fn behind_link(system: &impl System, resolved: &[u8], releases: &Releases) -> Result<Behind, Failure> {
+/// Whether there are links behind the first one, which is `hops`.
+///
+/// # Errors
+/// If one of them leads out of the releases. The operating system follows them by itself, and nobody else judges them.
+fn has_link_behind(
+    system: &impl System,
+    resolved: &[u8],
+    hops: &[LinkHop],
+    releases: &Releases,
+) -> Result<bool, Failure> {
     let mut walk = Walk::new(system, resolved);
     walk.run()?;
     let Walk { at, links, .. } = walk;
-    let is_astray = |hop: &LinkHop| hop.target.as_ref().is_none_or(|target| !releases.admits(target));
-    Ok(match links[..] {
+    if links.is_empty() {
         // The caller judges the target of the first one.
-        [] => Behind::NoLink,
-        _ if releases.release_of(&at).is_none() || links.iter().any(is_astray) => Behind::Outside(at),
-        _ => Behind::Admitted,
-    })
+        return Ok(false);
+    }
+    let is_astray = |hop: &LinkHop| hop.target.as_ref().is_none_or(|target| !releases.admits(target));
+    if releases.release_of(&at).is_none() || links.iter().any(is_astray) {
+        return Err(Failure::another_link(&at).judged(hops, Some(0), Some(releases)));
+    }
+    Ok(true)
 }
 
 /// Checks that a walk has led to a directory, and chooses the witness of the resolution. Of `hops`, `of_docroot` is the
