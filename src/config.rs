@@ -4,4 +4,5 @@ pub mod arguments;
 pub mod check;
 pub mod directives;
 pub mod proxies;
+pub mod rewrite;
 pub mod warnings;

@@ -8,14 +8,13 @@ use std::io::Write;
 
 use apache_sys as sys;
 
+use crate::config::rewrite::Rules;
 use crate::config::warnings::Warnings;
 use crate::config::{check, directives, warnings};
 use crate::httpd::panic::guard;
 use crate::httpd::{Pool, Request, Server, is_defined, is_rehearsal};
 use crate::inspect::{dump, status};
-use crate::request::map::{self, Mapped};
-use crate::request::pin::{self, Refused};
-use crate::request::rewrite::Rules;
+use crate::request::{begin, inherit, map};
 
 /// A subrequest or an internal redirect begins: it gets the pin of the request that it came from.
 ///
@@ -24,7 +23,7 @@ use crate::request::rewrite::Rules;
 pub unsafe extern "C" fn create_request(r: *mut sys::request_rec) -> c_int {
     guard(sys::HTTP_INTERNAL_SERVER_ERROR, || {
         // SAFETY: httpd guarantees a live request for the length of the call.
-        pin::inherit(unsafe { Request::new(r) });
+        inherit::inherit(unsafe { Request::new(r) });
         sys::OK
     })
 }
@@ -39,7 +38,7 @@ pub unsafe extern "C" fn post_read_request(r: *mut sys::request_rec) -> c_int {
         let request = unsafe { Request::new(r) };
         #[cfg(feature = "fault-injection")]
         crate::failpoint::strike(request, "post_read_request");
-        pin::begin(request);
+        begin::begin(request);
         sys::DECLINED
     })
 }
@@ -54,20 +53,8 @@ pub unsafe extern "C" fn map_to_storage(r: *mut sys::request_rec) -> c_int {
         let request = unsafe { Request::new(r) };
         #[cfg(feature = "fault-injection")]
         crate::failpoint::strike(request, "map_to_storage");
-        match map::map(request) {
-            Mapped::ByHttpd => sys::DECLINED,
-            Mapped::Walked(status) => status,
-            Mapped::Refused(refused) => status(refused),
-        }
+        map::map(request)
     })
-}
-
-fn status(refused: Refused) -> c_int {
-    match refused {
-        Refused::OutsideReleases => sys::HTTP_SERVICE_UNAVAILABLE,
-        Refused::NotFound => sys::HTTP_NOT_FOUND,
-        Refused::Forbidden => sys::HTTP_FORBIDDEN,
-    }
 }
 
 /// The configuration is read and merged: the operator is warned of what cannot follow the links.

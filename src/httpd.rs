@@ -29,7 +29,8 @@ pub use config_tree::{ByHost, Definition};
 pub use pool::{OwnPool, Pool, Text};
 pub use request::Request;
 pub use sections::{
-    Applied, CopyParts, FORBIDDEN, ForeignModule, Override, Regex, Section, SectionList, Status, is_error,
+    Applied, CopyParts, DECLINED, FORBIDDEN, ForeignModule, NOT_FOUND, Override, Regex, SERVICE_UNAVAILABLE, Section,
+    SectionList, Status, is_error,
 };
 
 /// The module record, which httpd writes to when it loads the module.

@@ -1,8 +1,16 @@
 //! What a request does: it begins or inherits, is pinned, and is mapped to a file.
 
-pub mod log;
+pub mod begin;
+mod computed;
+pub mod hold;
+pub mod inherit;
+mod log;
+mod lookup;
 pub mod map;
-pub mod pin;
-pub mod refuse;
-pub mod rewrite;
+mod pin;
+mod refuse;
+mod repin;
+mod rewrite;
 pub mod sections;
+pub mod tree;
+mod variables;

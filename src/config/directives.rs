@@ -4,7 +4,7 @@
 //! complete. Must not: parse values; `docroot` knows what is valid.
 
 use std::ffi::{CStr, c_char, c_void};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use apache_sys as sys;
@@ -13,10 +13,9 @@ use docroot::{
     parse_switch,
 };
 
+use crate::config::rewrite;
 use crate::httpd::panic::guard;
-use crate::httpd::{Command, Commands, Level, Pool, Server, Text, log};
-use crate::request::rewrite;
-use crate::request::sections::ListPool;
+use crate::httpd::{Command, Commands, Level, OwnPool, Pool, Server, Text, log};
 
 /// What a server or virtual host has of this module. There may be thousands, so it is small.
 #[derive(Default)]
@@ -34,8 +33,9 @@ pub struct Shared<'s> {
     pub cache: Cache,
     /// The sections that have rules of mod_rewrite.
     pub rules: rewrite::Rules<'s>,
-    /// Where lists of sections live.
-    pub lists: ListPool,
+    /// Where the lists of sections live of resolutions that the process keeps. One pool for all: the smallest pool has room
+    /// for several lists.
+    pub lists: Mutex<Option<OwnPool>>,
 }
 
 impl<'s> ServerConfig<'s> {
@@ -293,7 +293,7 @@ pub fn settle<'s>(pool: Pool<'s>, main: Server<'s>, written: rewrite::Rules<'s>)
     let mut rules = RulesOf::default();
     let entries: Vec<_> = main.with_virtual_hosts().map(|server| entry(server, &mut rules, &mut cache)).collect();
     cache.settle();
-    let shared = Arc::new(Shared { cache, rules: written, lists: ListPool::default() });
+    let shared = Arc::new(Shared { cache, rules: written, lists: Mutex::default() });
     let configs = entries.into_iter().map(|entry| ServerConfig {
         settings: None,
         site: entry.map(|Entry { docroot, configured, window, rules }| Site { docroot, configured, window, rules }),

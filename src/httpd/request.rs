@@ -11,7 +11,8 @@ use apache_sys as sys;
 use super::{Pool, Server, Text, own_config, set_own_config};
 use docroot::Resolution;
 
-use crate::request::pin::{Hold, Tree};
+use crate::request::hold::Hold;
+use crate::request::tree::Tree;
 
 /// A request: from the network, a subrequest, or an internal redirect.
 #[derive(Clone, Copy)]

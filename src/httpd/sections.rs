@@ -286,6 +286,15 @@ pub type Status = c_int;
 /// The request is denied.
 pub const FORBIDDEN: Status = sys::HTTP_FORBIDDEN;
 
+/// Left to whoever comes next.
+pub const DECLINED: Status = sys::DECLINED;
+
+/// The file does not exist.
+pub const NOT_FOUND: Status = sys::HTTP_NOT_FOUND;
+
+/// The file cannot be served at present.
+pub const SERVICE_UNAVAILABLE: Status = sys::HTTP_SERVICE_UNAVAILABLE;
+
 /// Whether a status ends the request.
 pub fn is_error(status: Status) -> bool {
     status != sys::OK && status != sys::DECLINED

@@ -1,0 +1,79 @@
+//! `post_read_request`: a request whose header is complete is pinned.
+//!
+//! Owns: when the docroot of a server is looked up, and for which requests. Must not: know how it is resolved.
+
+use std::ptr;
+
+use docroot::{Moment, Os};
+
+use crate::config::directives::Site;
+use crate::httpd::Request;
+use crate::request::hold::Hold;
+use crate::request::lookup::look_up;
+use crate::request::variables;
+
+/// Pins the docroot of a request whose header is complete. A request that has inherited a pin keeps it: httpd runs
+/// `post_read_request` again for each internal redirect.
+#[inline]
+pub fn begin(request: Request<'_>) {
+    let Some(site) = request.server().site() else {
+        return;
+    };
+    #[cfg(feature = "fault-injection")]
+    crate::failpoint::lay(request, request.root());
+    // First, so that nothing read of the request must be saved across the call.
+    let now = Os::now();
+    if !request.is_first() {
+        begin_again(request, site, now);
+    } else if has_configured_docroot(request, site) {
+        // Inside the window this is all that most requests need of this module.
+        match site.remembered(now) {
+            Some(resolution) => {
+                Hold::Kept(resolution).give_to(request);
+                variables::add(request, site, Some(resolution));
+            }
+            None => begin_with_lookup(request, site, now),
+        }
+    }
+}
+
+/// Whether a request has the docroot that its server is configured for. If not, a module has computed one already, which
+/// [`map`](crate::request::map::map) will pin.
+#[inline]
+pub fn has_configured_docroot<'r>(request: Request<'r>, site: &'r Site<'r>) -> bool {
+    ptr::eq(request.document_root_address(), site.configured().as_ptr())
+}
+
+/// The rest of [`begin`], with system calls.
+#[inline(never)]
+fn begin_with_lookup<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) {
+    let hold = match site.checked(now) {
+        Some(resolution) => Hold::Kept(resolution),
+        None => look_up(request, request, site, now),
+    };
+    hold.give_to(request);
+    variables::add(request, site, hold.server(site).and_then(|pin| pin.resolution));
+}
+
+/// [`begin`] for an internal redirect.
+#[inline(never)]
+fn begin_again<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) {
+    let hold = request.hold().or_else(|| begin_tree(request, site, now));
+    if let Some(pin) = hold.and_then(|hold| hold.server(site)) {
+        variables::add(request, site, pin.resolution);
+    }
+}
+
+/// Pins an internal redirect from a server that resolves no docroots. The root holds the pin, because the whole tree
+/// shares it.
+fn begin_tree<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) -> Option<Hold<'r>> {
+    has_configured_docroot(request, site).then_some(())?;
+    let root = request.root();
+    let hold = root.hold().unwrap_or_else(|| {
+        let hold = look_up(request, root, site, now);
+        root.set_hold(hold);
+        hold
+    });
+    hold.give_to(request);
+    Some(hold)
+}

@@ -1,0 +1,124 @@
+//! Making the list of sections that follow a link.
+//!
+//! Owns: which of httpd's sections are copied, and what must be checked for each request. Must not: decide which section
+//! follows; [`docroot::sections`] does.
+
+use docroot::rest_under;
+use docroot::sections::{Mapping, Pattern, Step, follow};
+
+use crate::config::rewrite::directives;
+use crate::httpd::{CopyParts, ForeignModule, Override, Pool, Section, SectionList, Server};
+use crate::request::rewrite::{Prefix, WatchedRule};
+use crate::request::sections::directories::sections_of;
+use crate::request::sections::walk::{Above, ListWalk};
+
+/// The walk by the sections that follow a mapping. None if no section does. `lead` tells where a directory above the link
+/// really is.
+///
+/// # Errors
+/// Why a section cannot follow.
+pub fn list(
+    server: Server<'static>,
+    mapping: &Mapping,
+    lead: &dyn Fn(&[u8]) -> Vec<u8>,
+    pool: Pool<'static>,
+) -> Result<Option<ListWalk>, String> {
+    let all = server.sections();
+    let patterns: Vec<_> = all.iter().map_while(|section| section.pattern()).collect();
+    let regexes: Vec<_> = all.iter().copied().filter(|section| section.is_regex()).collect();
+    let steps = follow(&patterns, mapping);
+    let rewrite = ForeignModule::find(c"mod_rewrite.c");
+    let has_rules = |section: Section<'_>| rewrite.is_some_and(|rewrite| section.concerns(rewrite));
+    let definition = |number: usize| {
+        server.shared().and_then(|shared| shared.rules.definition(server, &all, number)).ok_or_else(|| {
+            let path = patterns.get(number).map_or(&b"(regular expression)"[..], |pattern| pattern.path);
+            format!(
+                "rules of mod_rewrite in <Directory {}> cannot follow the link, because no configuration file contains \
+                 this section",
+                docroot::escape(path)
+            )
+        })
+    };
+    // Made for the first copy: there may be thousands of hosts, and in most of them no section follows.
+    let mut parts = None;
+    let mut allowed = Override::default_of(server);
+    let (mut sections, mut above, mut rules) = (Vec::new(), Vec::new(), Vec::new());
+    let common = if rewrite.is_some() { common(server, mapping) } else { Vec::new() };
+    for step in &steps {
+        let (number, section) = match step {
+            Step::Htaccess { directory } => {
+                let real = lead(directory);
+                // httpd itself reads the file of a directory on the way to the real path.
+                let is_on_the_way = rest_under(&mapping.real, &real).is_some_and(|rest| !rest.is_empty());
+                if !is_on_the_way && !allowed.is_nothing() {
+                    above.push(Above { directory: real, allowed, behind: sections.len() });
+                }
+                continue;
+            }
+            Step::Section(number) => (*number, all[*number]),
+            Step::Led { section, path, is_wildcard } => {
+                let parts = parts.get_or_insert_with(|| CopyParts::new(pool));
+                (*section, all[*section].at(path, *is_wildcard, parts))
+            }
+        };
+        let pattern = patterns[number];
+        if has_rules(all[number]) && pattern.meets(&mapping.configured) {
+            let definition = definition(number)?;
+            let prefix = match (step, rewrite) {
+                // mod_rewrite takes no wildcard off the name of a file.
+                _ if pattern.is_wildcard => Some(Prefix::NONE),
+                (Step::Led { path, .. }, Some(rewrite)) => {
+                    section.run_again(rewrite, &directives(definition), server, pool)?;
+                    let is_above = rest_under(pattern.path, &mapping.configured).is_none();
+                    is_above.then(|| Prefix { configured: Some(pattern.path.to_vec()), real: Some(path.clone()) })
+                }
+                _ => Some(Prefix::of(pattern.path)),
+            };
+            // SAFETY: the list keeps them, and the list is in the pool.
+            rules.extend(unsafe { WatchedRule::all(definition, prefix.as_ref(), pool) });
+        }
+        if pattern.is_on_the_way(&mapping.configured) {
+            allowed = allowed.merged(section);
+        }
+        sections.push(section);
+    }
+    for other in server.shared().into_iter().flat_map(|shared| shared.rules.others(server)) {
+        // SAFETY: as above.
+        rules.extend(unsafe { WatchedRule::all(other, Some(&Prefix::NONE), pool) });
+    }
+    for (number, section) in all.iter().enumerate() {
+        if section.is_regex() && has_rules(*section) {
+            // SAFETY: as above.
+            rules.extend(unsafe { WatchedRule::all(definition(number)?, Some(&Prefix::NONE), pool) });
+        }
+    }
+    let is_led = steps.iter().any(|step| matches!(step, Step::Led { .. }));
+    if !is_led && [above.is_empty(), common.is_empty(), regexes.is_empty(), rules.is_empty()] == [true; 4] {
+        return Ok(None);
+    }
+    // SAFETY: all are in the pool or belong to the server, and whoever keeps the list keeps both.
+    let list = unsafe { SectionList::new(server, &sections, pool) };
+    Ok(Some(ListWalk { mapping: mapping.clone(), list, sections, above, common, regexes, rules, pool: None }))
+}
+
+/// The directories on both the configured and the real path whose `.htaccess` may say something.
+fn common(server: Server<'_>, mapping: &Mapping) -> Vec<(Vec<u8>, Override)> {
+    sections_of(server, mapping.common_directories())
+        .filter(|(.., allowed)| !allowed.is_nothing())
+        .map(|(directory, _, allowed)| (directory.to_vec(), allowed))
+        .collect()
+}
+
+/// The sections of a server that follow a mapping, each with the path that it follows to, as text.
+pub fn following(server: Server<'_>, mapping: &Mapping) -> Vec<(String, String)> {
+    let all = server.sections();
+    let patterns: Vec<Pattern<'_>> = all.iter().map_while(|section| section.pattern()).collect();
+    let text = |path: &[u8]| docroot::escape(if path.is_empty() { b"/" } else { path });
+    follow(&patterns, mapping)
+        .into_iter()
+        .filter_map(|step| match step {
+            Step::Led { section, path, .. } => Some((text(patterns[section].path), text(&path))),
+            Step::Section(_) | Step::Htaccess { .. } => None,
+        })
+        .collect()
+}
