@@ -68,4 +68,5 @@ pub use resolve::failure::Failure;
 pub use resolve::hop::{Led, LinkHop};
 pub use resolve::packed::Terminated;
 pub use resolve::resolution::Resolution;
-pub use resolve::survey::{survey, survey_from};
+pub use resolve::survey::survey;
+pub use resolve::surveyor::Surveyor;

@@ -9,3 +9,4 @@ pub mod realpath;
 pub mod resolution;
 pub mod resolver;
 pub mod survey;
+pub mod surveyor;

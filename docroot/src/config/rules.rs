@@ -25,3 +25,11 @@ pub struct Rules {
     /// Where its links may lead; `None` is anywhere.
     pub releases: Option<Releases>,
 }
+
+impl Rules {
+    /// Whether a walk reads all of a path from the root on. Else the path above the start may have links that no walk
+    /// reads.
+    pub fn begin_at_root(&self) -> bool {
+        !matches!(self.mode, Mode::Readlink { from: Some(_) })
+    }
+}
