@@ -74,7 +74,7 @@ pub unsafe extern "C" fn check_config(
             unsafe {
                 let main = Server::new(s);
                 check::check(main, &mut warnings);
-                warnings.tell_or_keep(main);
+                warnings.log_or_keep(main);
             }
         }
         sys::OK
@@ -125,7 +125,7 @@ pub unsafe extern "C" fn post_config(
             // SAFETY: the configuration is complete, and this is httpd's only thread.
             let rules = unsafe { Rules::read() };
             directives::settle(pool, server, rules);
-            warnings::tell_kept(server);
+            warnings::log_kept(server);
         }
         sys::OK
     })

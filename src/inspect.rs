@@ -1,4 +1,4 @@
-//! What an operator can ask for.
+//! What an operator can ask httpd for.
 
 pub mod dump;
 pub mod status;

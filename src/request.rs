@@ -1,4 +1,10 @@
 //! What a request does: it begins or inherits, is pinned, and is mapped to a file.
+//!
+//! | hook | file |
+//! |---|---|
+//! | `create_request` | `inherit` |
+//! | `post_read_request` | `begin` |
+//! | `map_to_storage` | `map` |
 
 pub mod begin;
 mod computed;

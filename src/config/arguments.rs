@@ -1,19 +1,20 @@
-//! Paths below a docroot's link in directives that go around it.
+//! Directives whose arguments name a path below a docroot's link.
 //!
-//! Owns: which directives those are, and the warning about each. Must not: change what such a directive does, or know
-//! how links are found.
+//! Owns: which directives those are, and the warning about each. Must not: change what a directive does, or know how
+//! links are found.
 //!
-//! `AuthUserFile /srv/app/current/.htpasswd` is opened by that name, and `<If "%{REQUEST_FILENAME} =~ m#^/srv/app/current/#">`
-//! compares it with real paths. Neither knows of the release that a request is pinned to, nor of `RealdocReleases`. Directives
-//! are known by their names and as they are written: what modules make of them is private to the modules.
+//! `AuthUserFile /srv/app/current/.htpasswd` opens the file by that name, and
+//! `<If "%{REQUEST_FILENAME} =~ m#^/srv/app/current/#">` compares the name with real paths. Neither goes by the release that
+//! a request is pinned to, nor by `RealdocReleases`. A module keeps what it makes of a directive to itself, so directives
+//! are read as the configuration files have them.
 
 use docroot::{LinkHop, paths_in, rest_under};
 
 use crate::config::warnings::Warnings;
 use crate::httpd::{ByHost, Definition, Server};
 
-/// Directives whose paths this module leads itself, or warns of elsewhere.
-const LED: [&str; 16] = [
+/// Directives whose paths follow the pin, or have warnings of their own.
+const FOLLOWING: [&str; 16] = [
     "Alias",
     "AliasMatch",
     "DocumentRoot",
@@ -32,7 +33,7 @@ const LED: [&str; 16] = [
     "VirtualScriptAliasIP",
 ];
 
-/// Directives whose arguments may look like paths of files, and are those of URLs, patterns of URLs, or plain text.
+/// Directives whose arguments look like paths of files, but are URLs, patterns of URLs, or plain text.
 const OF_URLS: [&str; 31] = [
     "Action",
     "AddAlt",
@@ -70,21 +71,21 @@ const OF_URLS: [&str; 31] = [
 /// What a directive does with a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Use {
-    /// Opens what is there, or hands the path on to somebody who does.
+    /// Opens the file, or hands its path to a program that does.
     Opens,
-    /// Compares the names of files with it.
+    /// Compares the names of files with the path.
     Compares,
-    /// Compares the names of files with that of a directory, which may as well be one above.
+    /// Compares the names of files with the path of a directory, for which one above the releases does as well.
     Allows,
-    /// Runs a script from there in a process that keeps what the script has imported.
+    /// Runs a script, in a process that keeps what the script has imported.
     Imports,
 }
 
-/// The operators of expressions that look at a file.
+/// The operators of expressions that test a file.
 const FILE_TESTS: [&str; 8] = ["-d ", "-e ", "-f ", "-s ", "-L ", "-h ", "-x ", "file("];
 
 impl Use {
-    /// What a directive does with the paths in its arguments; nothing where they are none, or are none of ours to warn of.
+    /// What a directive does with the paths in its arguments. None if they are not paths, or need no warning here.
     fn of(definition: Definition<'_>) -> Option<Self> {
         let is = |name: &&str| definition.is(name);
         let says = |word: &str| {
@@ -101,31 +102,32 @@ impl Use {
             };
         }
         match () {
-            () if definition.is_section() || is(&"Require") || LED.iter().any(is) || OF_URLS.iter().any(is) => None,
+            () if definition.is_section() || is(&"Require") || FOLLOWING.iter().any(is) || OF_URLS.iter().any(is) => {
+                None
+            }
             () if is(&"XSendFilePath") || says("open_basedir") => Some(Self::Allows),
             () if is(&"WSGIScriptAlias") || is(&"WSGIScriptAliasMatch") => Some(Self::Imports),
             () => Some(Self::Opens),
         }
     }
 
-    /// What is to be said of a path through a link.
+    /// The warning about a path through a link.
     fn warning(self, path: &str, link: &str) -> String {
         match self {
             Self::Opens => format!(
-                "names {path}, and whoever opens that follows the link {link} by itself: it may be of another release than the \
-                 one that a request is pinned to, and RealdocReleases does not guard it; name a path outside of the \
-                 releases"
+                "names {path}, and a program that opens the file follows the link {link} by itself: the file may be of another \
+                 release than the request, and RealdocReleases does not guard it; name a path outside of the releases"
             ),
             Self::Compares => format!(
-                "compares names of files with {path}, but requests see where the link {link} leads, so that it matches \
-                 none of them; say the same in a <Directory> or <Location> section, or of the URL"
+                "compares names of files with {path}, but requests see where the link {link} leads, so no request matches; \
+                 use a <Directory> or <Location> section, or compare the URL"
             ),
             Self::Allows => format!(
-                "allows {path}, but requests see where the link {link} leads, which may be another release by now; name \
+                "allows {path}, but requests see where the link {link} leads, which may be another release by now; allow \
                  the directory that the releases are in"
             ),
             Self::Imports => format!(
-                "runs {path} through the link {link}, and its process keeps what the script of an earlier release has \
+                "runs {path} through the link {link}, and the process keeps what the script of an earlier release has \
                  imported; keep the script outside of the releases and touch it after each flip, or set \
                  WSGIApplicationGroup %{{ENV:REALDOC_RELEASE}}"
             ),
@@ -133,39 +135,38 @@ impl Use {
     }
 }
 
-/// A directive with paths that a link is on the way of.
+/// A directive with paths in its arguments.
 struct Line<'s> {
     definition: Definition<'s>,
     does: Use,
-    paths: Vec<Named>,
+    paths: Vec<NamedPath>,
 }
 
 /// A path that a directive names.
-struct Named {
+struct NamedPath {
     path: Vec<u8>,
-    /// Whether there is a link on the way to it. Whether it is one itself is not asked of the file system: it matters only
-    /// if it is on the way of a docroot.
+    /// Whether there is a link on the way to the path. The path itself is not read: if it is a link, that matters only to
+    /// a docroot below it.
     is_behind_link: bool,
 }
 
-impl Named {
-    /// Whether it can be at or below a link of this docroot.
+impl NamedPath {
+    /// Whether the path can be at or below a link of this docroot.
     fn concerns(&self, docroot: &[u8]) -> bool {
         self.is_behind_link || rest_under(docroot, &self.path).is_some()
     }
 }
 
-/// The lines of the configuration that go around the docroots.
+/// The directives of the configuration with paths in their arguments.
 #[derive(Default)]
 pub struct Arguments<'s> {
     lines: ByHost<'s, Line<'s>>,
-    /// What gives each release an interpreter of its own.
+    /// `WSGIApplicationGroup` directives that give each release an interpreter of its own.
     groups: ByHost<'s, ()>,
 }
 
 impl<'s> Arguments<'s> {
-    /// Adds a directive, if it is one that matters here, where `has_link` tells whether there is a link on the way along a
-    /// path: of most there is none.
+    /// Adds a directive if its arguments have paths. `has_link` tells whether there is a link on the way along a path.
     pub fn add(&mut self, definition: Definition<'s>, has_link: impl Fn(&[u8]) -> bool) {
         if definition.is("WSGIApplicationGroup") {
             if definition.arguments().to_bytes().windows(GROUP.len()).any(|part| part == GROUP) {
@@ -182,7 +183,7 @@ impl<'s> Arguments<'s> {
         };
         let name = |path: Vec<u8>| {
             let parent = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-            Named { is_behind_link: has_link(&path[..parent]), path }
+            NamedPath { is_behind_link: has_link(&path[..parent]), path }
         };
         let paths: Vec<_> = paths_in(arguments).into_iter().map(name).collect();
         if !paths.is_empty() {
@@ -190,7 +191,7 @@ impl<'s> Arguments<'s> {
         }
     }
 
-    /// Whether links of a server's docroot can matter to these lines.
+    /// Whether a path can be at or below a link of a server's docroot.
     pub fn concern(&self, server: Server<'s>) -> bool {
         let Some(docroot) = server.configured_document_root() else {
             return false;
@@ -198,14 +199,14 @@ impl<'s> Arguments<'s> {
         self.lines.of(server).any(|line| line.paths.iter().any(|named| named.concerns(docroot.to_bytes())))
     }
 
-    /// Warns of the lines that name a path at or below a link of a server's docroot.
+    /// Warns of the directives that name a path at or below a link of a server's docroot.
     pub fn warn(&self, server: Server<'s>, hops: &[LinkHop], warnings: &mut Warnings) {
         for Line { definition, does, paths } in self.lines.of(server) {
             if *does == Use::Imports && self.groups.of(server).next().is_some() {
                 continue;
             }
             let through = |path: &[u8]| hops.iter().find(|hop| rest_under(path, &hop.link).is_some());
-            let mut passed = paths.iter().filter_map(|Named { path, .. }| Some((path, through(path)?)));
+            let mut passed = paths.iter().filter_map(|NamedPath { path, .. }| Some((path, through(path)?)));
             let Some((path, hop)) = passed.next() else { continue };
             let warning = does.warning(&String::from_utf8_lossy(path), &String::from_utf8_lossy(&hop.link));
             warnings.add(format!("{} at {}: {warning}", definition.name(), definition.place()));
@@ -213,5 +214,5 @@ impl<'s> Arguments<'s> {
     }
 }
 
-/// In the name of an application group, a release of its own.
+/// In the name of an application group: each release has its own.
 const GROUP: &[u8] = b"ENV:REALDOC_";

@@ -1,11 +1,10 @@
-//! Proxies that go around the docroot.
+//! FastCGI servers that get a path with a docroot's link in it.
 //!
-//! Owns: the warning about FastCGI servers that get a path with a docroot's link written into it. Must not: change
-//! what is proxied.
+//! Owns: the warning about them. Must not: change what is proxied.
 //!
 //! `ProxyPassMatch "^/(.*\.php)$" "fcgi://127.0.0.1:9000/srv/app/current/public/$1"` names scripts by the link itself,
-//! whatever a request is pinned to. What httpd has made of such a line is private to mod_proxy, so that the lines are
-//! read as they are written.
+//! whatever release a request is pinned to. mod_proxy keeps what it makes of a directive to itself, so directives are read
+//! as the configuration files have them.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -16,19 +15,19 @@ use docroot::LinkHop;
 use crate::config::warnings::Warnings;
 use crate::httpd::{ByHost, Definition, Server};
 
-/// What can send a request to a FastCGI server at a path of its own.
+/// The directives that can give a path to a FastCGI server.
 const DIRECTIVES: [&str; 3] = ["ProxyPass", "ProxyPassMatch", "RewriteRule"];
 
 const SCHEME: &[u8] = b"fcgi://";
 
-/// The lines of the configuration that give a path to a FastCGI server.
+/// The directives of the configuration that give a path to a FastCGI server.
 #[derive(Default)]
 pub struct Proxies<'s> {
     lines: ByHost<'s, (Definition<'s>, &'s Path)>,
 }
 
 impl<'s> Proxies<'s> {
-    /// Adds a directive, if it is one that matters here.
+    /// Adds a directive if it gives a path to a FastCGI server.
     pub fn add(&mut self, definition: Definition<'s>) {
         if DIRECTIVES.iter().any(|name| definition.is(name))
             && let Some(path) = fixed_path(definition.arguments().to_bytes())
@@ -37,12 +36,12 @@ impl<'s> Proxies<'s> {
         }
     }
 
-    /// Whether links of a server's docroot can matter to these lines.
+    /// Whether a directive gives such a path for a server.
     pub fn concern(&self, server: Server<'s>) -> bool {
         self.lines.of(server).next().is_some()
     }
 
-    /// Warns of the lines that give a path through a link of a server's docroot.
+    /// Warns of the directives that give a path through a link of a server's docroot.
     pub fn warn(&self, server: Server<'s>, hops: &[LinkHop], warnings: &mut Warnings) {
         for (definition, path) in self.lines.of(server) {
             let hop = hops.iter().find(|hop| path.starts_with(OsStr::from_bytes(&hop.link)));
@@ -59,8 +58,8 @@ impl<'s> Proxies<'s> {
     }
 }
 
-/// The path that a FastCGI server is given, up to the first part that each request fills in; nothing where the line
-/// is about something else, or gives no path.
+/// The path that a FastCGI server gets, up to the first part that each request fills in. None if the arguments have no
+/// such address, or no path in it.
 fn fixed_path(arguments: &[u8]) -> Option<&[u8]> {
     let at = arguments.windows(SCHEME.len()).position(|window| window.eq_ignore_ascii_case(SCHEME))?;
     let address = &arguments[at + SCHEME.len()..];

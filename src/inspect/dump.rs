@@ -1,6 +1,4 @@
-//! `httpd -t -D DUMP_REALDOC`.
-//!
-//! Owns: the table of docroots that is printed. Must not: change anything.
+//! `httpd -t -D DUMP_REALDOC`: prints each docroot, its links, where they lead, and the sections that follow them.
 
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -15,7 +13,7 @@ use crate::request::sections::following;
 pub fn table(main: Server<'_>) -> String {
     let mut text = String::from("mod_realdoc docroots:\n");
     for server in main.with_virtual_hosts() {
-        // Nothing can go wrong when one writes to a string.
+        // Writing to a `String` cannot fail.
         let _ = describe(&mut text, server);
     }
     text
@@ -37,7 +35,7 @@ fn describe(text: &mut String, server: Server<'_>) -> std::fmt::Result {
         Mode::Readlink { from: None } => writeln!(text, "    mode: readlink"),
         Mode::Readlink { from: Some(from) } => writeln!(text, "    mode: readlink from {}", escape(from.to_bytes())),
     }?;
-    // As they are, wherever they may lead.
+    // All links, also those that lead outside of the releases.
     for hop in survey(&Os, path, &Rules { mode: rules.mode.clone(), releases: None }) {
         let target = hop.target.as_deref().map_or("(nowhere)".to_owned(), escape);
         writeln!(text, "    link: {} -> {target}", escape(&hop.link))?;

@@ -1,7 +1,6 @@
-//! The section of mod_status.
+//! The section of mod_status: what the process that answers knows of each docroot, as HTML and for machines.
 //!
-//! Owns: what is shown of the process that answers, as a page and in the form for machines. Must not: look at any
-//! docroot; it shows what is known.
+//! Must not: look up a docroot.
 
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
@@ -13,7 +12,7 @@ use crate::httpd::{Request, Server};
 /// Writes the section: for machines if `short`, else as HTML.
 pub fn write(request: Request<'_>, short: bool) {
     let mut text = String::new();
-    // Nothing can go wrong when one writes to a string.
+    // Writing to a `String` cannot fail.
     let _ = if short { machines(&mut text, request.server()) } else { people(&mut text, request.server()) };
     request.write(&text);
 }
@@ -82,14 +81,14 @@ fn ago(age: Duration) -> String {
     format!("{} s ago", age.as_secs())
 }
 
-/// A moment in seconds since the epoch.
+/// A moment as seconds since the epoch.
 fn epoch(now: Moment, then: Moment) -> u64 {
     let age = now.since(then).unwrap_or_default();
     let then = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
     then.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// Directory names may have any character, and the page is HTML.
+/// Escapes a path for HTML: the name of a directory may contain any character.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
