@@ -267,7 +267,7 @@ impl<'r> Request<'r> {
     /// What the request holds on to, if that is known yet.
     #[inline]
     pub fn hold(self) -> Option<Hold<'r>> {
-        self.kept().map(Hold::Kept).or_else(|| {
+        self.kept().map(Hold::Retained).or_else(|| {
             // SAFETY: a request has a configuration vector, and what it has in our place is what `set_hold` put there,
             // or null. What has no mark is a tree.
             unsafe { own_config((*self.raw).request_config).cast::<Tree<'r>>().as_ref() }.map(Hold::Tree)
@@ -292,7 +292,7 @@ impl<'r> Request<'r> {
         // than a byte.
         unsafe {
             let held = match hold {
-                Hold::Kept(resolution) => {
+                Hold::Retained(resolution) => {
                     ptr::from_ref(resolution).cast_mut().cast::<std::ffi::c_void>().byte_add(KEPT)
                 }
                 Hold::Tree(tree) => ptr::from_ref(tree).cast_mut().cast(),

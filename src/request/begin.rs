@@ -29,7 +29,7 @@ pub fn begin(request: Request<'_>) {
         // Inside the window this is all that most requests need of this module.
         match site.remembered(now) {
             Some(resolution) => {
-                Hold::Kept(resolution).give_to(request);
+                Hold::Retained(resolution).give_to(request);
                 variables::add(request, site, Some(resolution));
             }
             None => begin_with_lookup(request, site, now),
@@ -48,7 +48,7 @@ pub fn has_configured_docroot<'r>(request: Request<'r>, site: &'r Site<'r>) -> b
 #[inline(never)]
 fn begin_with_lookup<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) {
     let hold = match site.checked(now) {
-        Some(resolution) => Hold::Kept(resolution),
+        Some(resolution) => Hold::Retained(resolution),
         None => look_up(request, request, site, now),
     };
     hold.give_to(request);

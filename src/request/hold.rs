@@ -12,9 +12,9 @@ use crate::request::tree::Tree;
 /// What a request holds; its subrequests and internal redirects hold the same.
 #[derive(Clone, Copy)]
 pub enum Hold<'r> {
-    /// The resolution of the server's docroot, which the process keeps. Most requests need nothing else.
-    Kept(&'r Resolution),
-    /// Everything else: the lookup failed or is not logged, its answer is not kept, or there are several docroots.
+    /// The resolution of the server's docroot, which the process retains. Most requests need nothing else.
+    Retained(&'r Resolution),
+    /// For everything else: the lookup failed or is not logged, its answer is not retained, or there are several docroots.
     Tree(&'r Tree<'r>),
 }
 
@@ -22,7 +22,7 @@ impl<'r> Hold<'r> {
     /// The pin of the server's docroot, if there is one.
     pub fn server(self, site: &'r Site<'r>) -> Option<Pin<'r>> {
         match self {
-            Self::Kept(resolution) => Some(Pin::kept(resolution, site)),
+            Self::Retained(resolution) => Some(Pin::retained(resolution, site)),
             Self::Tree(tree) => tree.server,
         }
     }
@@ -31,7 +31,7 @@ impl<'r> Hold<'r> {
     #[inline]
     pub fn document_root(self) -> Option<Text<'r>> {
         match self {
-            Self::Kept(resolution) => resolved_docroot(resolution),
+            Self::Retained(resolution) => resolved_docroot(resolution),
             Self::Tree(tree) => tree.server.map(|pin| pin.document_root),
         }
     }

@@ -1,6 +1,6 @@
-//! What the log says of docroots.
+//! The log lines about docroots.
 //!
-//! Owns: the wording and the level of each line. Must not: decide when to tell; `docroot` does.
+//! Owns: the wording and the level of each line. Must not: throttle them; `docroot` does.
 
 use docroot::{Answer, Docroot, Event};
 

@@ -14,13 +14,13 @@ use crate::request::log;
 use crate::request::pin::Pin;
 use crate::request::tree::{FailedLookup, Tree};
 
-/// Looks up the docroot of a server for the tree of `root`. The pool of `root` owns what the process does not keep.
+/// Looks up the docroot of a server for the tree of `root`. The pool of `root` owns what the process does not retain.
 pub fn look_up<'r>(request: Request<'r>, root: Request<'r>, site: &'r Site<'r>, now: Moment) -> Hold<'r> {
     let Lookup { answer, event } = site.docroot().lookup(&Os, now, site.every());
     let failure = event.and_then(|event| log_or_own(request, root, site, event));
     let pin = match answer.id().and_then(|id| site.docroot().retained(id)) {
-        Some(resolution) if failure.is_none() => return Hold::Kept(resolution),
-        Some(resolution) => Pin::kept(resolution, site),
+        Some(resolution) if failure.is_none() => return Hold::Retained(resolution),
+        Some(resolution) => Pin::retained(resolution, site),
         None => Pin::owned(&answer, site.docroot().path(), site.configured(), root),
     };
     Hold::Tree(root.pool().place(Tree::looked_up(site, pin, answer.resolved().is_some(), failure)))

@@ -61,7 +61,7 @@ fn map_elsewhere(request: Request<'_>) -> Status {
         && has_resolved_docroot(request, resolution)
         && request.is_mapped_by_httpd()
     {
-        return walk_below(request, site, Pin::kept(resolution, site), None);
+        return walk_below(request, site, Pin::retained(resolution, site), None);
     }
     let tree = match request.hold() {
         Some(Hold::Tree(tree)) => tree,

@@ -20,8 +20,8 @@ pub struct Pin<'r> {
     pub before: Option<&'r Mapping>,
     /// Where the links of the docroot lead. None if there are no links, or if they could not be followed.
     pub resolution: Option<&'r Resolution>,
-    /// Whether the process keeps the resolution as long as the configuration.
-    pub is_kept: bool,
+    /// Whether the process retains the resolution as long as the configuration.
+    pub is_retained: bool,
     /// Why nothing behind the links may be served.
     pub refused: Option<&'r Failure>,
     /// The docroot that requests get: the resolved one, or else the configured one.
@@ -29,9 +29,9 @@ pub struct Pin<'r> {
 }
 
 impl<'r> Pin<'r> {
-    /// The pin of a server's docroot whose resolution the process keeps.
-    pub fn kept(resolution: &'r Resolution, site: &'r Site<'r>) -> Self {
-        Self { is_kept: true, ..Self::resolved(resolution, site.docroot().path(), site.configured()) }
+    /// The pin of a server's docroot whose resolution the process retains.
+    pub fn retained(resolution: &'r Resolution, site: &'r Site<'r>) -> Self {
+        Self { is_retained: true, ..Self::resolved(resolution, site.docroot().path(), site.configured()) }
     }
 
     /// The pin of any answer for the docroot `path`, which requests know as `configured`. `root` owns what the answer
@@ -58,7 +58,7 @@ impl<'r> Pin<'r> {
     }
 
     fn as_configured(path: &'r CStr, configured: Text<'r>) -> Self {
-        Self { path, before: None, resolution: None, is_kept: false, refused: None, document_root: configured }
+        Self { path, before: None, resolution: None, is_retained: false, refused: None, document_root: configured }
     }
 
     /// The configured path and the real path of this docroot. None if no link was followed.

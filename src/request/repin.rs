@@ -28,7 +28,7 @@ fn is_fresh<'r>(request: Request<'r>, hold: Hold<'r>) -> bool {
 
 fn is_for(hold: Hold<'_>, site: &Site<'_>) -> bool {
     match hold {
-        Hold::Kept(resolution) => site.docroot().has_retained(resolution),
+        Hold::Retained(resolution) => site.docroot().has_retained(resolution),
         Hold::Tree(tree) => ptr::eq(tree.site, site),
     }
 }

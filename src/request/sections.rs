@@ -1,6 +1,6 @@
 //! `<Directory>` sections that follow the links.
 //!
-//! Owns: the walk of each resolution, made for its first request and kept with it. Must not: know how sections are
+//! Owns: the walk of each resolution, made for its first request and attached to it. Must not: know how sections are
 //! stored.
 //!
 //! Requests see the real path, so `<Directory /srv/app/current/public>` would no longer apply to them. For the real path
@@ -28,11 +28,11 @@ use crate::request::pin::Pin;
 
 /// The walks of one resolution, which are attached to it: one for each server that serves it, and for each other path
 /// that leads there.
-type Walks = OnceBox<KeptWalk>;
+type Walks = OnceBox<AttachedWalk>;
 
 /// One of these walks, and the next.
-struct KeptWalk {
-    /// The server, by the address of what it keeps.
+struct AttachedWalk {
+    /// The server, by the address of its site.
     site: usize,
     /// The path; None for the docroot itself.
     mapping: Option<Mapping>,
@@ -52,17 +52,17 @@ fn find<'r>(
     mapping: Option<&Mapping>,
 ) -> Option<&'r DirectoryWalk> {
     let mut next = attached.downcast_ref::<Walks>()?.get();
-    while let Some(kept) = next {
-        if kept.site == address(site) && kept.mapping.as_ref() == mapping {
-            return Some(&kept.walk);
+    while let Some(known) = next {
+        if known.site == address(site) && known.mapping.as_ref() == mapping {
+            return Some(&known.walk);
         }
-        next = kept.next.get();
+        next = known.next.get();
     }
     None
 }
 
 /// Appends a walk. If another thread has appended the same one meanwhile, both stay, and the first is found.
-fn append(mut walks: &Walks, walk: KeptWalk) {
+fn append(mut walks: &Walks, walk: AttachedWalk) {
     let mut walk = Box::new(walk);
     while let Err(back) = walks.set(walk) {
         walk = back;
@@ -104,7 +104,7 @@ fn walk_first<'r>(
 ) -> Status {
     let followed = mapping.cloned().unwrap_or_else(|| resolution.mapping(pin.path));
     let lead = |path: &[u8]| resolution.reroot(path).unwrap_or_else(|| path.to_vec());
-    let walk = if pin.is_kept {
+    let walk = if pin.is_retained {
         // A server that has a site has the shared state, too.
         let Some(shared) = request.server().shared() else { return FORBIDDEN };
         let mut pool = shared.lists.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,7 +117,7 @@ fn walk_first<'r>(
             walk => walk,
         }
     };
-    if pin.is_kept && mapping.is_none() && matches!(walk, DirectoryWalk::ByHttpd) {
+    if pin.is_retained && mapping.is_none() && matches!(walk, DirectoryWalk::ByHttpd) {
         resolution.set_note(request.server_note());
         // The note says it all, unless another server has set it first.
         if resolution.note() == request.server_note() {
@@ -127,7 +127,7 @@ fn walk_first<'r>(
     let attached = resolution.attach(Walks::default);
     // Only this module attaches anything.
     let Some(walks) = attached.downcast_ref::<Walks>() else { return FORBIDDEN };
-    append(walks, KeptWalk { site: address(site), mapping: mapping.cloned(), walk, next: Walks::default() });
+    append(walks, AttachedWalk { site: address(site), mapping: mapping.cloned(), walk, next: Walks::default() });
     find(attached, site, mapping).map_or(DECLINED, |walk| walk.run(request))
 }
 

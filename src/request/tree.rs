@@ -19,8 +19,8 @@ use crate::request::pin::Pin;
 ///
 /// A tree keeps the answer "as configured" of a failed lookup, too: it never gets two answers for one docroot.
 ///
-/// A tree is plain memory in the pool of the root request. The process keeps what it points to, or [`Request::own`]
-/// owns it.
+/// A tree is plain memory in the pool of the root request. The process retains what it points to, or
+/// [`Request::own`] owns it.
 pub struct Tree<'r> {
     /// The server that the tree was pinned for.
     pub site: &'r Site<'r>,
