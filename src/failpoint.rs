@@ -3,19 +3,20 @@
 //! Owns: the request header that makes a hook panic. Must not: be in a release build; it is behind the feature
 //! `fault-injection`.
 
-use crate::httpd::Request;
+use crate::httpd::{Request, Root};
+use crate::module::Realdoc;
 
 /// Panics if the client asks for a panic in the hook of this name.
-pub fn strike(request: Request<'_>, hook: &str) {
+pub fn trigger(request: Request<'_, '_>, hook: &str) {
     if is_asked(request, hook) {
         panic!("fault injected into {hook}");
     }
 }
 
 /// Lets the cleanup of a request panic, if the client asks for that.
-pub fn lay<'r>(request: Request<'r>, root: Request<'r>) {
+pub fn arm_cleanup<'r>(request: Request<'_, 'r>, root: Root<'r>) {
     if is_asked(request, "cleanup") {
-        root.own(PanicAtEnd);
+        root.own::<Realdoc, _>(PanicAtEnd);
     }
 }
 
@@ -28,6 +29,6 @@ impl Drop for PanicAtEnd {
 }
 
 /// Whether the client asks for a panic in the hook of this name.
-fn is_asked(request: Request<'_>, hook: &str) -> bool {
+fn is_asked(request: Request<'_, '_>, hook: &str) -> bool {
     request.header(c"X-Realdoc-Panic").is_some_and(|value| value.to_bytes() == hook.as_bytes())
 }

@@ -1,7 +1,7 @@
 //! The functions that httpd calls at run time.
 //!
-//! Owns: the `extern "C"` edge, where each function guards, wraps what httpd hands over, calls one function and maps
-//! its result. Must not: decide anything.
+//! Owns: one row for each: its name, what it gets, what it returns, what it returns if it panics, and which function does
+//! the work. Must not: decide anything.
 
 use std::ffi::c_int;
 use std::io::Write;
@@ -10,123 +10,71 @@ use apache_sys as sys;
 
 use crate::config::rewrite::Rules;
 use crate::config::warnings::Warnings;
-use crate::config::{check, directives, warnings};
-use crate::httpd::panic::guard;
-use crate::httpd::{Pool, Request, Server, is_defined, is_rehearsal};
+use crate::config::{check, directives, server, warnings};
+use crate::httpd::hook::{Unused, hooks};
+use crate::httpd::{Configuring, Request, Server, is_defined, is_rehearsal};
 use crate::inspect::{dump, status};
 use crate::request::{begin, inherit, map};
 
-/// A subrequest or an internal redirect begins: it gets the pin of the request that it came from.
-///
-/// # Safety
-/// httpd's `create_request` hook: `r` is a request whose pool, configuration, server and relations are set.
-pub unsafe extern "C" fn create_request(r: *mut sys::request_rec) -> c_int {
-    guard(sys::HTTP_INTERNAL_SERVER_ERROR, || {
-        // SAFETY: httpd guarantees a live request for the length of the call.
-        inherit::inherit(unsafe { Request::new(r) });
-        sys::OK
-    })
-}
+const ERROR: c_int = sys::HTTP_INTERNAL_SERVER_ERROR;
 
-/// A request's header is complete: its docroot is pinned.
-///
-/// # Safety
-/// httpd's `post_read_request` hook: `r` is a request whose virtual host is chosen.
-pub unsafe extern "C" fn post_read_request(r: *mut sys::request_rec) -> c_int {
-    guard(sys::HTTP_INTERNAL_SERVER_ERROR, || {
-        // SAFETY: httpd guarantees a live request for the length of the call.
-        let request = unsafe { Request::new(r) };
+hooks! {
+    /// `create_request`: a subrequest or an internal redirect begins. It gets the pin of the request that it came from.
+    fn create_request(request: Request<'_, '_>) -> c_int, or ERROR; {
+        inherit::inherit(request);
+        sys::OK
+    }
+
+    /// `post_read_request`: a request's header is complete and its virtual host chosen. Its docroot is pinned.
+    fn post_read_request(request: Request<'_, '_>) -> c_int, or ERROR; {
         #[cfg(feature = "fault-injection")]
-        crate::failpoint::strike(request, "post_read_request");
+        crate::failpoint::trigger(request, "post_read_request");
         begin::begin(request);
         sys::DECLINED
-    })
-}
+    }
 
-/// A URL is mapped to a file: the file becomes that of the pinned release.
-///
-/// # Safety
-/// httpd's `map_to_storage` hook: `r` is a request whose URL is translated.
-pub unsafe extern "C" fn map_to_storage(r: *mut sys::request_rec) -> c_int {
-    guard(sys::HTTP_INTERNAL_SERVER_ERROR, || {
-        // SAFETY: httpd guarantees a live request for the length of the call.
-        let request = unsafe { Request::new(r) };
+    /// `map_to_storage`: a URL is mapped to a file. The file becomes that of the pinned release.
+    fn map_to_storage(request: Request<'_, '_>) -> c_int, or ERROR; {
         #[cfg(feature = "fault-injection")]
-        crate::failpoint::strike(request, "map_to_storage");
+        crate::failpoint::trigger(request, "map_to_storage");
         map::map(request)
-    })
-}
+    }
 
-/// The configuration is read and merged: the operator is warned of what cannot follow the links.
-///
-/// # Safety
-/// httpd's `check_config` hook: `s` is the list of servers.
-pub unsafe extern "C" fn check_config(
-    _pconf: *mut sys::apr_pool_t,
-    _plog: *mut sys::apr_pool_t,
-    _ptemp: *mut sys::apr_pool_t,
-    s: *mut sys::server_rec,
-) -> c_int {
-    guard(sys::HTTP_INTERNAL_SERVER_ERROR, || {
+    /// `check_config`: the configuration is read and merged. The operator is warned of what cannot follow the links.
+    fn check_config(
+        configuring: Configuring<'_>, _log: Unused, _temporary: Unused, main: Server<'_>
+    ) -> c_int, or ERROR; {
+        directives::COMMANDS.state_true_context(&configuring);
         if !is_rehearsal() {
             let mut warnings = Warnings::default();
-            // SAFETY: httpd guarantees the servers for as long as the configuration lives, and that this is its only thread.
-            unsafe {
-                let main = Server::new(s);
-                check::check(main, &mut warnings);
-                warnings.log_or_keep(main);
-            }
+            check::check(&configuring, main, &mut warnings);
+            warnings.log_or_keep(main);
         }
         sys::OK
-    })
-}
+    }
 
-/// `httpd -t`: prints the docroots if it was asked to.
-///
-/// # Safety
-/// httpd's `test_config` hook: `s` is the list of servers.
-pub unsafe extern "C" fn test_config(_pconf: *mut sys::apr_pool_t, s: *mut sys::server_rec) {
-    guard((), || {
+    /// `test_config`: httpd was asked to test the configuration. Prints the docroots if it was asked to.
+    fn test_config(_configuring: Configuring<'_>, main: Server<'_>) -> (), or (); {
         if is_defined(c"DUMP_REALDOC") {
-            // SAFETY: httpd guarantees the servers for the length of the call.
-            let table = dump::table(unsafe { Server::new(s) });
             // Not by `print!`, which panics where nothing can be written.
-            let _ = std::io::stdout().write_all(table.as_bytes());
+            let _ = std::io::stdout().write_all(dump::table(main).as_bytes());
         }
-    });
-}
+    }
 
-/// mod_status asks for our section of its page.
-///
-/// # Safety
-/// mod_status's `status_hook`: `r` is a request that is being answered.
-pub unsafe extern "C" fn status_hook(r: *mut sys::request_rec, flags: c_int) -> c_int {
-    guard(sys::DECLINED, || {
-        // SAFETY: httpd guarantees a live request for the length of the call.
-        status::write(unsafe { Request::new(r) }, flags & sys::AP_STATUS_SHORT != 0);
-        sys::OK
-    })
-}
-
-/// The configuration is complete: each server gets what its requests will need.
-///
-/// # Safety
-/// httpd's `post_config` hook: `pconf` lives as long as the configuration, and `s` is the list of its servers.
-pub unsafe extern "C" fn post_config(
-    pconf: *mut sys::apr_pool_t,
-    _plog: *mut sys::apr_pool_t,
-    _ptemp: *mut sys::apr_pool_t,
-    s: *mut sys::server_rec,
-) -> c_int {
-    guard(sys::HTTP_INTERNAL_SERVER_ERROR, || {
+    /// `post_config`: the configuration is complete. Each server gets what its requests will need.
+    fn post_config(
+        configuring: Configuring<'_>, _log: Unused, _temporary: Unused, main: Server<'_>
+    ) -> c_int, or ERROR; {
         if !is_rehearsal() {
-            // SAFETY: httpd guarantees both for as long as the configuration lives, and that this is its only thread.
-            let (pool, server) = unsafe { (Pool::new(pconf), Server::new(s)) };
-            // SAFETY: the configuration is complete, and this is httpd's only thread.
-            let rules = unsafe { Rules::read() };
-            directives::settle(pool, server, rules);
-            warnings::log_kept(server);
+            server::settle(&configuring, main, Rules::read(&configuring));
+            warnings::log_kept(main);
         }
         sys::OK
-    })
+    }
+
+    /// mod_status's `status_hook`: mod_status asks for our section of its page.
+    fn status_hook(request: Request<'_, '_>, flags: c_int) -> c_int, or sys::DECLINED; {
+        status::write(request, flags & sys::AP_STATUS_SHORT != 0);
+        sys::OK
+    }
 }

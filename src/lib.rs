@@ -7,7 +7,7 @@
 //!
 //! 1. httpd has read a request's header and chosen its virtual host. `post_read_request` looks where the docroot
 //!    leads ([`docroot::Docroot::remembered`], [`docroot::Docroot::checked`] or, where neither is enough,
-//!    [`docroot::Docroot::lookup`]), lets the request hold the answer (the *pin*) and makes it the request's own docroot, as
+//!    [`docroot::Docroot::look`]), lets the request hold the answer (the *pin*) and makes it the request's own docroot, as
 //!    `ap_set_document_root` does. Nothing that threads share is written for it.
 //! 2. httpd and its modules map the URL below that docroot: `r->filename`, `DOCUMENT_ROOT`, `.htaccess`, PHP.
 //!    What is mapped elsewhere below the link (`Alias`), or below a docroot that only this request has
@@ -34,43 +34,56 @@ mod failpoint;
 mod hooks;
 mod httpd;
 mod inspect;
+mod module;
 mod request;
 
 use std::mem::MaybeUninit;
+use std::ptr;
 
 use apache_sys as sys;
 
-use crate::config::directives;
-use crate::httpd::panic;
+use crate::config::directives::COMMANDS;
+use crate::config::server::ServerConfig;
+use crate::httpd::hook::Names;
+use crate::httpd::panic::catch_panic;
+use crate::httpd::{Configuring, Module, Pool, Record, log_panics};
+use crate::module::Realdoc;
 
 /// The type of mod_status's hook.
 type StatusHook = unsafe extern "C" fn(*mut sys::request_rec, std::ffi::c_int) -> std::ffi::c_int;
+
+/// httpd core, as the predecessor of a hook.
+static CORE: Names<2> = Names::new([c"core.c".as_ptr(), ptr::null()]);
+
+/// Modules that may choose another server for a request, or another docroot for its server, as soon as its header is
+/// complete.
+static SERVER_CHOOSERS: Names<4> =
+    Names::new([c"mod_rpaf-2.0.c".as_ptr(), c"mod_rpaf.c".as_ptr(), c"mod_perl.c".as_ptr(), ptr::null()]);
 
 /// Registers the hooks; httpd calls it once each time it has loaded the module.
 ///
 /// # Safety
 /// Only httpd calls it, while it reads its configuration in its only thread.
-unsafe extern "C" fn register_hooks(_pool: *mut sys::apr_pool_t) {
-    panic::install();
-    httpd::note_index();
+unsafe extern "C" fn register_hooks(pool: *mut sys::apr_pool_t) {
+    catch_panic((), || {
+        // SAFETY: httpd calls this while it reads its configuration in its only thread, with the pool of the configuration.
+        let configuring = unsafe { Configuring::new(Pool::new(pool)) };
+        Realdoc::loaded().note(&configuring, &realdoc_module);
+        log_panics::<Realdoc>("mod_realdoc");
+    });
     // SAFETY: httpd's registration functions, called when httpd asks for it. The predecessor list is static and ends
     // in a null pointer, the functions are static, and all have the signature of their hook.
     unsafe {
         // Behind core's, which makes the configuration that the docroot is kept in; nothing else matters, because the
         // request has no URL yet.
-        sys::ap_hook_create_request(
-            Some(hooks::create_request),
-            httpd::CORE.as_ptr(),
-            std::ptr::null(),
-            sys::APR_HOOK_MIDDLE,
-        );
+        sys::ap_hook_create_request(Some(hooks::create_request), CORE.as_ptr(), ptr::null(), sys::APR_HOOK_MIDDLE);
         // Ahead of everything that may look at the docroot: mod_setenvif and mod_headers do in this hook. But behind
         // modules that are known to choose the server anew in it; of others, `map_to_storage` takes care. Else the
         // virtual host is settled as late as that is, and the header was complete before.
         sys::ap_hook_post_read_request(
             Some(hooks::post_read_request),
-            httpd::SERVER_CHOOSERS.as_ptr(),
-            std::ptr::null(),
+            SERVER_CHOOSERS.as_ptr(),
+            ptr::null(),
             sys::APR_HOOK_REALLY_FIRST,
         );
         // As late as can be and still ahead of core's at REALLY_LAST, which walks the directories: modules that map
@@ -79,30 +92,30 @@ unsafe extern "C" fn register_hooks(_pool: *mut sys::apr_pool_t) {
         // in this hook that runs first of all.
         sys::ap_hook_map_to_storage(
             Some(hooks::map_to_storage),
-            std::ptr::null(),
-            std::ptr::null(),
+            ptr::null(),
+            ptr::null(),
             sys::APR_HOOK_REALLY_LAST - 1,
         );
         // When httpd has merged the sections of all virtual hosts; it runs for `httpd -t` as well.
-        sys::ap_hook_check_config(Some(hooks::check_config), std::ptr::null(), std::ptr::null(), sys::APR_HOOK_LAST);
-        sys::ap_hook_test_config(Some(hooks::test_config), std::ptr::null(), std::ptr::null(), sys::APR_HOOK_MIDDLE);
+        sys::ap_hook_check_config(Some(hooks::check_config), ptr::null(), ptr::null(), sys::APR_HOOK_LAST);
+        sys::ap_hook_test_config(Some(hooks::test_config), ptr::null(), ptr::null(), sys::APR_HOOK_MIDDLE);
         // mod_status runs this hook if it is loaded; APR keeps optional hooks by name and without their type.
         sys::apr_optional_hook_add(
             c"status_hook".as_ptr(),
             Some(std::mem::transmute::<StatusHook, unsafe extern "C" fn()>(hooks::status_hook)),
-            std::ptr::null(),
-            std::ptr::null(),
+            ptr::null(),
+            ptr::null(),
             sys::APR_HOOK_MIDDLE,
         );
         // When all virtual hosts are merged, behind modules that still set docroots or add hosts.
-        sys::ap_hook_post_config(Some(hooks::post_config), std::ptr::null(), std::ptr::null(), sys::APR_HOOK_LAST);
+        sys::ap_hook_post_config(Some(hooks::post_config), ptr::null(), ptr::null(), sys::APR_HOOK_LAST);
     }
 }
 
 /// The symbol that `LoadModule realdoc_module` looks for.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "the name is httpd's convention and part of existing configurations")]
-pub static realdoc_module: httpd::Module = httpd::Module::new(sys::module {
+pub static realdoc_module: Record = Record::new(sys::module {
     // The module API that the headers are of; httpd 2.4 loads no other.
     version: sys::MODULE_MAGIC_NUMBER_MAJOR,
     minor_version: sys::MODULE_MAGIC_NUMBER_MINOR,
@@ -115,10 +128,10 @@ pub static realdoc_module: httpd::Module = httpd::Module::new(sys::module {
     create_dir_config: None,
     merge_dir_config: None,
     // One `ServerConfig` for each server that has a directive of ours; a virtual host's is merged over the main one.
-    create_server_config: Some(directives::create_server_config),
-    merge_server_config: Some(directives::merge_server_config),
+    create_server_config: Some(httpd::create_server_config::<ServerConfig<'static>>),
+    merge_server_config: Some(httpd::merge_server_config::<ServerConfig<'static>>),
     // The directives.
-    cmds: directives::COMMANDS.as_ptr(),
+    cmds: COMMANDS.as_ptr(),
     // The hooks.
     register_hooks: Some(register_hooks),
     // What httpd fills in when it loads the module, and for other kinds of module.

@@ -10,8 +10,9 @@
 
 use docroot::{LinkHop, paths_in, rest_under};
 
+use crate::config::by_host::ByHost;
 use crate::config::warnings::Warnings;
-use crate::httpd::{ByHost, Definition, Server};
+use crate::httpd::{Definition, Server};
 
 /// Directives whose paths follow the pin, or have warnings of their own.
 const FOLLOWING: [&str; 16] = [
@@ -209,7 +210,7 @@ impl<'s> Arguments<'s> {
             let mut passed = paths.iter().filter_map(|NamedPath { path, .. }| Some((path, through(path)?)));
             let Some((path, hop)) = passed.next() else { continue };
             let warning = does.warning(&String::from_utf8_lossy(path), &String::from_utf8_lossy(&hop.link));
-            warnings.add(format!("{} at {}: {warning}", definition.name(), definition.place()));
+            warnings.add(format!("{} at {}: {warning}", definition.name(), definition.location()));
         }
     }
 }

@@ -13,27 +13,21 @@ use std::time::Duration;
 use docroot::{Answer, Docroot, LinkHop, Moment, Os, Rules, Surveyor};
 
 use crate::config::arguments::Arguments;
-use crate::config::directives::RulesOf;
 use crate::config::proxies::Proxies;
+use crate::config::server::RulesOf;
 use crate::config::warnings::Warnings;
-use crate::httpd::{Definition, Server};
+use crate::httpd::{Configuring, Definition, Server};
 
 /// Warns of what cannot follow the links.
-///
-/// # Safety
-/// Only while the configuration is being checked, before there are threads.
-pub unsafe fn check<'s>(main: Server<'s>, warnings: &mut Warnings) {
+pub fn check<'s>(configuring: &Configuring<'s>, main: Server<'s>, warnings: &mut Warnings) {
     let mut proxies = Proxies::default();
     let mut arguments = Arguments::default();
     // Arguments and docroots share few directories, so each has a cache of its own.
     let surveyor = Surveyor::<Os>::default();
-    // SAFETY: the caller's promise.
-    unsafe {
-        Definition::each(|definition| {
-            proxies.add(definition);
-            arguments.add(definition, |path| surveyor.has_link(path));
-        });
-    }
+    Definition::each(configuring, |definition| {
+        proxies.add(definition);
+        arguments.add(definition, |path| surveyor.has_link(path));
+    });
     let mut rules_of = RulesOf::default();
     let surveyor = Surveyor::<Os>::default();
     for server in main.with_virtual_hosts() {

@@ -12,8 +12,9 @@ use std::path::Path;
 
 use docroot::LinkHop;
 
+use crate::config::by_host::ByHost;
 use crate::config::warnings::Warnings;
-use crate::httpd::{ByHost, Definition, Server};
+use crate::httpd::{Definition, Server};
 
 /// The directives that can give a path to a FastCGI server.
 const DIRECTIVES: [&str; 3] = ["ProxyPass", "ProxyPassMatch", "RewriteRule"];
@@ -51,7 +52,7 @@ impl<'s> Proxies<'s> {
                  the release that a request is pinned to; use SetHandler \"proxy:fcgi://...\" in <FilesMatch>, which \
                  gives it the real path",
                 definition.name(),
-                definition.place(),
+                definition.location(),
                 String::from_utf8_lossy(&hop.link)
             ));
         }

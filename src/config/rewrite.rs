@@ -4,7 +4,8 @@
 
 use docroot::folded;
 
-use crate::httpd::{ByHost, Definition, Section, Server};
+use crate::config::by_host::ByHost;
+use crate::httpd::{Configuring, Definition, Section, Server};
 
 /// Sections that may stand in a server and have rules, but are for no directory.
 const OTHERS: [&str; 7] = ["<Files", "<FilesMatch", "<Location", "<LocationMatch", "<If", "<ElseIf", "<Else"];
@@ -27,21 +28,15 @@ struct Directory<'s> {
 
 impl<'s> Rules<'s> {
     /// Reads the sections of the configuration. Keeps none if none has rules, as in most configurations.
-    ///
-    /// # Safety
-    /// Only while the configuration is being read or completed, before there are threads.
-    pub unsafe fn read() -> Self {
+    pub fn read(configuring: &Configuring<'s>) -> Self {
         let (mut directories, mut others) = (Vec::new(), Vec::new());
-        // SAFETY: the caller's promise.
-        unsafe {
-            Definition::each(|definition| {
-                if ["<Directory", "<DirectoryMatch"].iter().any(|name| definition.is(name)) {
-                    directories.push(definition);
-                } else if OTHERS.iter().any(|name| definition.is(name)) && definition.is_of_server() {
-                    others.push(definition);
-                }
-            });
-        }
+        Definition::each(configuring, |definition| {
+            if ["<Directory", "<DirectoryMatch"].iter().any(|name| definition.is(name)) {
+                directories.push(definition);
+            } else if OTHERS.iter().any(|name| definition.is(name)) && definition.is_of_server() {
+                others.push(definition);
+            }
+        });
         let mut rules = Self::default();
         for other in others.into_iter().filter(|section| section.contains("Rewrite")) {
             rules.others.add(other, other);
@@ -67,7 +62,7 @@ impl<'s> Rules<'s> {
     /// in the order of the configuration, but a module may have added a section that no file contains.
     pub fn definition(&self, server: Server<'s>, sections: &[Section<'s>], number: usize) -> Option<Definition<'s>> {
         let section = sections.get(number)?;
-        let path_of = |section: &Section<'s>| section.pattern().map(|pattern| pattern.path);
+        let path_of = |section: &Section<'s>| section.path().map(|(path, _)| path);
         let is_alike =
             |other: &&Section<'s>| path_of(other) == path_of(section) && other.expression() == section.expression();
         let text = section.expression().or_else(|| path_of(section))?;

@@ -8,7 +8,8 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::httpd::{Level, Server, is_starting, log};
+use crate::httpd::{Level, Server, is_starting};
+use crate::module::log;
 
 /// The warnings of one configuration, each once: a directive of the main server concerns every virtual host.
 #[derive(Default)]

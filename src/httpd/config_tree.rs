@@ -2,14 +2,13 @@
 //!
 //! Owns: what a directive says, where it stands, and which concern a server. Must not: know what httpd made of them.
 
-use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
-use std::ptr;
 
 use apache_sys as sys;
 
-use super::{Server, words};
+use super::configuring::Configuring;
+use super::pool::{OwnPool, Pool};
 
 /// A directive as it is written in a configuration file.
 #[derive(Clone, Copy)]
@@ -24,16 +23,13 @@ unsafe impl Send for Definition<'_> {}
 unsafe impl Sync for Definition<'_> {}
 
 impl<'s> Definition<'s> {
-    /// All directives of the configuration, wherever they are nested.
-    ///
-    /// # Safety
-    /// Only while the configuration is being read or checked, before there are threads.
-    pub unsafe fn each(mut look: impl FnMut(Self)) {
-        // SAFETY: httpd's tree of the configuration, complete by now, and read by its only thread.
+    /// Calls `visit` for all directives of the configuration, wherever they are nested.
+    pub fn each(_: &Configuring<'s>, mut visit: impl FnMut(Self)) {
+        // SAFETY: httpd's tree of the configuration. `Configuring` proves that only this thread reads or changes it.
         let mut level = vec![unsafe { sys::ap_conftree }.cast_const()];
         while let Some(mut node) = level.pop() {
             while !node.is_null() {
-                look(Self { raw: node, life: PhantomData });
+                visit(Self { raw: node, life: PhantomData });
                 // SAFETY: a node of the tree; its children are null or another node.
                 unsafe {
                     if !(*node).first_child.is_null() {
@@ -75,7 +71,7 @@ impl<'s> Definition<'s> {
     pub fn words(self) -> Vec<Vec<u8>> {
         let arguments = self.arguments().to_bytes();
         let arguments = if self.is_section() { arguments.strip_suffix(b">").unwrap_or(arguments) } else { arguments };
-        let mut pool = super::OwnPool::new();
+        let mut pool = OwnPool::new();
         CString::new(arguments).map(|arguments| words(pool.pool(), &arguments)).unwrap_or_default()
     }
 
@@ -105,7 +101,7 @@ impl<'s> Definition<'s> {
     }
 
     /// The file and the line.
-    pub fn place(self) -> String {
+    pub fn location(self) -> String {
         // SAFETY: a node has a file name, a C string, and a line number.
         unsafe { format!("{}:{}", text((*self.raw).filename), (*self.raw).line_num) }
     }
@@ -143,41 +139,24 @@ impl<'s> Definition<'s> {
     }
 }
 
-/// What is made of directives, by the virtual host that they stand in. With thousands of virtual hosts, each must find its
-/// own without looking at those of all others.
-pub struct ByHost<'s, T> {
-    of_all: Vec<T>,
-    of_host: HashMap<(&'s CStr, u32), Vec<T>>,
-}
-
-impl<T> Default for ByHost<'_, T> {
-    fn default() -> Self {
-        Self { of_all: Vec::new(), of_host: HashMap::new() }
-    }
-}
-
-impl<'s, T> ByHost<'s, T> {
-    /// Adds what is made of a directive.
-    pub fn add(&mut self, definition: Definition<'s>, made: T) {
-        match definition.virtual_host() {
-            Some(place) => self.of_host.entry(place).or_default().push(made),
-            None => self.of_all.push(made),
+/// The words of a line, as httpd splits and unquotes them.
+pub fn words(pool: Pool<'_>, line: &CStr) -> Vec<Vec<u8>> {
+    let mut words = Vec::new();
+    let mut rest = line.as_ptr();
+    // SAFETY: `ap_getword_conf` moves `rest` on in the same string, at most to its end, and returns a C string in the
+    // pool.
+    unsafe {
+        while !CStr::from_ptr(rest).to_bytes().trim_ascii().is_empty() {
+            words.push(CStr::from_ptr(sys::ap_getword_conf(pool.raw, &mut rest)).to_bytes().to_vec());
         }
     }
-
-    /// What concerns a server: what stands outside of all virtual hosts, which inherit it, and what stands in itself.
-    pub fn of(&self, server: Server<'s>) -> impl Iterator<Item = &T> {
-        // Most configurations have none in any, and to hash a place takes longer than to see that.
-        let place = if self.of_host.is_empty() { None } else { server.place() };
-        let of_host = place.and_then(|place| self.of_host.get(&place)).map_or(&[][..], Vec::as_slice);
-        self.of_all.iter().chain(of_host)
-    }
+    words
 }
 
 /// # Safety
 /// The string is null or a C string.
 unsafe fn text(string: *const c_char) -> String {
-    if ptr::eq(string, ptr::null()) {
+    if string.is_null() {
         return String::new();
     }
     // SAFETY: the caller's promise.

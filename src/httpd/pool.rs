@@ -1,51 +1,13 @@
-//! Memory pools, and the strings in them.
+//! Memory pools.
 //!
 //! Owns: what is put into a pool, how long it lives there and what drops it. Must not: know what it is for.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, c_void};
 use std::marker::PhantomData;
-use std::ptr::NonNull;
 
 use apache_sys as sys;
-use docroot::Terminated;
 
-use crate::httpd::panic::guard;
-
-/// A C string by its address alone. httpd wants no more, and to count its length is work that most requests can do
-/// without.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Text<'p> {
-    at: NonNull<c_char>,
-    life: PhantomData<&'p CStr>,
-}
-
-impl<'p> Text<'p> {
-    /// Where it is. For comparing addresses only.
-    #[inline]
-    pub fn as_ptr(self) -> *const c_char {
-        self.at.as_ptr()
-    }
-
-    /// The string with its length.
-    pub fn to_c_str(self) -> &'p CStr {
-        // SAFETY: it was made of a C string, or of bytes whose last is a NUL; both live for `'p`.
-        unsafe { CStr::from_ptr(self.at.as_ptr()) }
-    }
-}
-
-impl<'p> From<&'p CStr> for Text<'p> {
-    fn from(text: &'p CStr) -> Self {
-        Self { at: NonNull::from(text).cast(), life: PhantomData }
-    }
-}
-
-impl<'p> From<Terminated<'p>> for Text<'p> {
-    #[inline]
-    fn from(text: Terminated<'p>) -> Self {
-        // The pointer is to all of the bytes and not to the first alone, because all are read through it.
-        Self { at: NonNull::from(text.bytes()).cast(), life: PhantomData }
-    }
-}
+use super::panic::catch_panic;
 
 /// A memory pool.
 #[derive(Clone, Copy)]
@@ -71,40 +33,44 @@ impl<'p> Pool<'p> {
         Pool { raw: self.raw, life: PhantomData }
     }
 
+    /// Moves `value` into the pool, which drops it at its end, in whatever thread that is.
+    pub fn own<T: Send + 'static>(self, value: T) -> &'p T {
+        // SAFETY: a `'static` value borrows nothing. What a pool owns lives as long as the pool.
+        unsafe { &*self.own_borrowing(value) }
+    }
+
     /// Moves `value` into the pool, which drops it at its end.
-    pub fn own<T>(self, value: T) -> *mut T {
+    ///
+    /// # Safety
+    /// Its drop must read nothing that the value borrows, because the pool may have dropped that before, and must be fit
+    /// for the thread that destroys the pool.
+    pub(super) unsafe fn own_borrowing<T>(self, value: T) -> *mut T {
         const { assert!(align_of::<T>() <= 8, "APR aligns to 8 bytes") };
         // SAFETY: the pool is live (whoever wrapped it). APR ends the process rather than return null, gives 8-byte
         // alignment, and calls the cleanup once, with what was registered, before it takes the memory back.
         unsafe {
-            let place = sys::apr_palloc(self.raw, size_of::<T>()).cast::<T>();
-            place.write(value);
+            let memory = sys::apr_palloc(self.raw, size_of::<T>()).cast::<T>();
+            memory.write(value);
             sys::apr_pool_cleanup_register(
                 self.raw,
-                place.cast(),
+                memory.cast(),
                 Some(drop_in_pool::<T>),
                 Some(sys::apr_pool_cleanup_null),
             );
-            place
+            memory
         }
     }
 
-    /// Moves values into the pool, which drops them at its end, all at once.
-    pub fn own_all<T>(self, values: Vec<T>) -> &'p [T] {
-        // SAFETY: what a pool owns lives as long as the pool.
-        unsafe { &*self.own(values) }
-    }
-
     /// Moves `value` into the pool. Nothing is ever dropped, so that this costs an allocation and no more.
-    pub fn place<T>(self, value: T) -> &'p T {
+    pub fn alloc<T>(self, value: T) -> &'p T {
         const { assert!(align_of::<T>() <= 8, "APR aligns to 8 bytes") };
         const { assert!(!std::mem::needs_drop::<T>(), "a pool takes its memory back and drops nothing") };
         // SAFETY: the pool is live (whoever wrapped it). APR ends the process rather than return null, gives 8-byte
         // alignment and as many bytes as were asked for, and they live as long as the pool.
         unsafe {
-            let place = sys::apr_palloc(self.raw, size_of::<T>()).cast::<T>();
-            place.write(value);
-            &*place
+            let memory = sys::apr_palloc(self.raw, size_of::<T>()).cast::<T>();
+            memory.write(value);
+            &*memory
         }
     }
 
@@ -112,9 +78,9 @@ impl<'p> Pool<'p> {
     pub(super) fn zeroed(self, length: usize) -> *mut c_void {
         // SAFETY: the pool is live (whoever wrapped it), and APR gives as many bytes as were asked for.
         unsafe {
-            let place = sys::apr_palloc(self.raw, length);
-            place.cast::<u8>().write_bytes(0, length);
-            place
+            let memory = sys::apr_palloc(self.raw, length);
+            memory.cast::<u8>().write_bytes(0, length);
+            memory
         }
     }
 
@@ -124,10 +90,10 @@ impl<'p> Pool<'p> {
         // SAFETY: the pool is live (whoever wrapped it), APR gives as many bytes as were asked for, and they live as
         // long as the pool. The text has no NUL inside and gets one at its end.
         unsafe {
-            let place = sys::apr_palloc(self.raw, text.len() + 1).cast::<u8>();
-            place.copy_from_nonoverlapping(text.as_ptr(), text.len());
-            place.add(text.len()).write(0);
-            CStr::from_ptr(place.cast())
+            let memory = sys::apr_palloc(self.raw, text.len() + 1).cast::<u8>();
+            memory.copy_from_nonoverlapping(text.as_ptr(), text.len());
+            memory.add(text.len()).write(0);
+            CStr::from_ptr(memory.cast())
         }
     }
 }
@@ -177,10 +143,10 @@ impl Drop for OwnPool {
     }
 }
 
-unsafe extern "C" fn drop_in_pool<T>(place: *mut c_void) -> sys::apr_status_t {
-    guard((), || {
-        // SAFETY: `Pool::own` registered this with a value of this type, and APR calls a cleanup once.
-        unsafe { place.cast::<T>().drop_in_place() };
+unsafe extern "C" fn drop_in_pool<T>(value: *mut c_void) -> sys::apr_status_t {
+    catch_panic((), || {
+        // SAFETY: `Pool::own_borrowing` registered this with a value of this type, and APR calls a cleanup once.
+        unsafe { value.cast::<T>().drop_in_place() };
     });
     sys::APR_SUCCESS
 }

@@ -8,24 +8,28 @@ use std::ptr;
 
 use apache_sys as sys;
 
-use super::{Pool, Server, Text, own_config, set_own_config};
-use docroot::Resolution;
+use super::pool::Pool;
+use super::server::Server;
+use super::text::Text;
 
-use crate::request::hold::Hold;
-use crate::request::tree::Tree;
-
-/// A request: from the network, a subrequest, or an internal redirect.
+/// A request, which lives for `'q`: from the network, a subrequest, or an internal redirect. The request at the root of its
+/// tree lives for `'r`.
 #[derive(Clone, Copy)]
-pub struct Request<'r> {
+pub struct Request<'q, 'r: 'q> {
     pub(super) raw: *mut sys::request_rec,
-    life: PhantomData<&'r ()>,
+    /// Neither lifetime can be lengthened or shortened, because a request is given pointers to what lives as long.
+    life: PhantomData<(Invariant<'q>, Invariant<'r>)>,
 }
 
-impl<'r> Request<'r> {
+/// A lifetime that can be neither lengthened nor shortened.
+pub(super) type Invariant<'l> = fn(&'l ()) -> &'l ();
+
+impl<'q, 'r> Request<'q, 'r> {
     /// Wraps a request.
     ///
     /// # Safety
-    /// It must live for `'r`, have its configuration and server set, and be used by this thread only.
+    /// It must live for `'q`, and the request at the root of its tree for `'r`. Its pool, configuration and server must be
+    /// set. This thread alone uses the tree.
     pub unsafe fn new(raw: *mut sys::request_rec) -> Self {
         Self { raw, life: PhantomData }
     }
@@ -35,46 +39,6 @@ impl<'r> Request<'r> {
     pub fn server(self) -> Server<'r> {
         // SAFETY: a request's server is set and lives as long as the configuration.
         unsafe { Server::new((*self.raw).server) }
-    }
-
-    /// The request that this one is a part of or a continuation of.
-    #[inline]
-    pub fn parent(self) -> Option<Self> {
-        // SAFETY: both are null or requests that outlive this one: a subrequest's pool is a child of its main
-        // request's, and a redirect shares the pool of the request before.
-        let (main, prev) = unsafe { ((*self.raw).main, (*self.raw).prev) };
-        // A redirect within a subrequest has both, and its predecessor is the nearer one.
-        let parent = if prev.is_null() { main } else { prev };
-        (!parent.is_null()).then_some(Self { raw: parent, life: PhantomData })
-    }
-
-    /// Whether it came from the network: whether there is no [`Request::parent`].
-    #[inline]
-    pub fn is_from_network(self) -> bool {
-        // SAFETY: the request is live.
-        let (main, prev) = unsafe { ((*self.raw).main, (*self.raw).prev) };
-        // One comparison for both.
-        main.addr() | prev.addr() == 0
-    }
-
-    /// Whether it came from the network and holds on to nothing yet.
-    #[inline]
-    pub fn is_first(self) -> bool {
-        // SAFETY: the request is live and has a configuration vector.
-        let (main, prev, held) =
-            unsafe { ((*self.raw).main, (*self.raw).prev, own_config((*self.raw).request_config)) };
-        // One comparison for all.
-        main.addr() | prev.addr() | held.addr() == 0
-    }
-
-    /// It, the request that it is a part or a continuation of, and so on up to the one that came from the network.
-    pub fn ancestors(self) -> impl Iterator<Item = Self> {
-        std::iter::successors(Some(self), |request| request.parent())
-    }
-
-    /// The request that came from the network.
-    pub fn root(self) -> Self {
-        self.ancestors().last().unwrap_or(self)
     }
 
     /// What httpd core keeps of it: `ap_get_core_module_config`, which is an index into an array. Not by functions of
@@ -129,7 +93,7 @@ impl<'r> Request<'r> {
 
     /// Its docroot: its own, or the one that the configuration gives its server. To be looked at and not kept: whoever
     /// set it may set another one.
-    pub fn document_root(self) -> Option<&'r CStr> {
+    pub fn document_root(self) -> Option<&'q CStr> {
         // SAFETY: a request has core's configuration from `create_request` on. Its docroot is null or a C string that
         // httpd itself has just used, or is about to use, for this request.
         unsafe {
@@ -147,7 +111,7 @@ impl<'r> Request<'r> {
     }
 
     /// The directory that its part of the URL space is mapped into: of an `Alias`, that one's, else the docroot.
-    pub fn context_document_root(self) -> Option<&'r CStr> {
+    pub fn context_document_root(self) -> Option<&'q CStr> {
         // SAFETY: as for the docroot.
         unsafe {
             let directory = sys::ap_context_document_root(self.raw);
@@ -156,14 +120,14 @@ impl<'r> Request<'r> {
     }
 
     /// Makes `directory` the one that its part of the URL space is mapped into.
-    pub fn set_context_document_root(self, directory: &'r CStr) {
+    pub fn set_context_document_root(self, directory: &'q CStr) {
         // SAFETY: a request has core's configuration from `create_request` on, which is this request's own, and the
         // string lives as long as the request. A null prefix leaves the prefix as it is.
         unsafe { sys::ap_set_context_info(self.raw, ptr::null(), directory.as_ptr()) };
     }
 
     /// The file that the URL is mapped to, if that is an absolute path.
-    pub fn filename(self) -> Option<&'r CStr> {
+    pub fn filename(self) -> Option<&'q CStr> {
         // SAFETY: null or a C string that lives as long as the request.
         let filename = unsafe {
             let filename = (*self.raw).filename;
@@ -174,7 +138,7 @@ impl<'r> Request<'r> {
     }
 
     /// Maps the URL to another file.
-    pub fn set_filename(self, filename: &'r CStr) {
+    pub fn set_filename(self, filename: &'q CStr) {
         // SAFETY: the request is live; httpd replaces the string and never writes to it. What was known of the file
         // is forgotten, because it was known of another one.
         unsafe {
@@ -217,7 +181,7 @@ impl<'r> Request<'r> {
     }
 
     /// The canonical form of an absolute path: without `//`, `/./` and `/../`, as httpd's directory walk takes it.
-    pub fn canonical(self, path: &CStr) -> Option<&'r CStr> {
+    pub fn canonical(self, path: &CStr) -> Option<&'q CStr> {
         let mut merged = ptr::null_mut();
         // SAFETY: the path is a C string, the pool is this request's, and what is merged lives in it.
         unsafe {
@@ -232,28 +196,17 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Sets a variable for handlers, CGI, SSI, PHP and logs.
-    pub fn set_variable(self, name: &'static CStr, value: Text<'r>) {
-        // SAFETY: a request whose header is complete has the table; the strings live as long as the request.
-        unsafe { sys::apr_table_setn((*self.raw).subprocess_env, name.as_ptr(), value.as_ptr()) };
-    }
-
-    /// Takes a variable back.
-    pub fn unset_variable(self, name: &CStr) {
-        // SAFETY: a request whose URL is mapped has the table.
-        unsafe { sys::apr_table_unset((*self.raw).subprocess_env, name.as_ptr()) };
-    }
-
-    /// Sets a variable that the request cannot have yet, without looking for it.
+    /// The variables for handlers, CGI, SSI, PHP and logs. Nothing of a subrequest that begins, which has none yet.
     #[inline]
-    pub fn add_variable(self, name: &'static CStr, value: Text<'r>) {
-        // SAFETY: a request whose header is complete has the table; the strings live as long as the request.
-        unsafe { sys::apr_table_addn((*self.raw).subprocess_env, name.as_ptr(), value.as_ptr()) };
+    pub fn variables(self) -> Option<Variables<'q, 'r>> {
+        // SAFETY: the request is live.
+        let raw = unsafe { (*self.raw).subprocess_env };
+        (!raw.is_null()).then_some(Variables { raw, life: PhantomData })
     }
 
     /// The pool that lives as long as the request.
     #[inline]
-    pub fn pool(self) -> Pool<'r> {
+    pub fn pool(self) -> Pool<'q> {
         // SAFETY: a request has a pool, which lives as long as it does, and which this thread may use.
         unsafe { Pool::new((*self.raw).pool) }
     }
@@ -262,49 +215,6 @@ impl<'r> Request<'r> {
     pub fn write(self, text: &str) {
         // SAFETY: the request is being handled. httpd copies the text; if the client is gone there is nobody to tell.
         unsafe { sys::ap_rwrite(text.as_ptr().cast(), text.len().try_into().unwrap_or(0), self.raw) };
-    }
-
-    /// What the request holds on to, if that is known yet.
-    #[inline]
-    pub fn hold(self) -> Option<Hold<'r>> {
-        self.kept().map(Hold::Retained).or_else(|| {
-            // SAFETY: a request has a configuration vector, and what it has in our place is what `set_hold` put there,
-            // or null. What has no mark is a tree.
-            unsafe { own_config((*self.raw).request_config).cast::<Tree<'r>>().as_ref() }.map(Hold::Tree)
-        })
-    }
-
-    /// What the request holds on to, if that is kept by the process.
-    #[inline]
-    pub fn kept(self) -> Option<&'r Resolution> {
-        // SAFETY: as above. What has the mark is a resolution.
-        unsafe {
-            let held = own_config((*self.raw).request_config);
-            (held.addr() & KEPT != 0).then(|| &*held.byte_sub(KEPT).cast())
-        }
-    }
-
-    /// Makes the request hold on to this.
-    #[inline]
-    pub fn set_hold(self, hold: Hold<'r>) {
-        const { assert!(align_of::<Resolution>() > KEPT && align_of::<Tree<'_>>() > KEPT) };
-        // SAFETY: a request has a configuration vector of its own; what it holds outlives it. A resolution is larger
-        // than a byte.
-        unsafe {
-            let held = match hold {
-                Hold::Retained(resolution) => {
-                    ptr::from_ref(resolution).cast_mut().cast::<std::ffi::c_void>().byte_add(KEPT)
-                }
-                Hold::Tree(tree) => ptr::from_ref(tree).cast_mut().cast(),
-            };
-            set_own_config((*self.raw).request_config, held);
-        }
-    }
-
-    /// Makes the request hold on to nothing.
-    pub fn unset_hold(self) {
-        // SAFETY: a request has a configuration vector of its own.
-        unsafe { set_own_config((*self.raw).request_config, ptr::null_mut()) };
     }
 
     /// The directory that its file is in, or is, with a slash at its end, and whether httpd knows the file.
@@ -322,19 +232,8 @@ impl<'r> Request<'r> {
         Some((path, kind == sys::APR_REG || (kind == sys::APR_DIR && !has_rest)))
     }
 
-    /// Where it is. For comparing addresses only.
-    pub fn address(self) -> *const () {
-        self.raw.cast_const().cast()
-    }
-
-    /// Whether it is a part of another request.
-    pub fn is_subrequest(self) -> bool {
-        // SAFETY: the request is live.
-        !unsafe { (*self.raw).main }.is_null()
-    }
-
     /// The handler that `SetHandler` gives it.
-    pub fn set_handler(self) -> Option<&'r CStr> {
+    pub fn set_handler(self) -> Option<&'q CStr> {
         // SAFETY: a request has a configuration of its directory, in which the handler is null, a C string, or an
         // expression that httpd gives the value of, null or a C string that lives as long as the request.
         unsafe {
@@ -352,66 +251,43 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// A value that lives in the pool of this request, and begins as its default. A redirected request has the same
-    /// pool, and so the same value; a subrequest has its own. Each type has one `key`.
-    pub fn in_pool<T: Default>(self, key: &'static CStr) -> &'r T {
-        let pool = self.pool();
-        let mut value = ptr::null_mut();
-        // SAFETY: a pool keeps values by keys that are C strings and live as long as it; what is kept under this key was
-        // put there below, lives as long as the pool, and is of this type.
-        unsafe {
-            sys::apr_pool_userdata_get(&mut value, key.as_ptr(), pool.raw);
-            if value.is_null() {
-                value = pool.own(T::default()).cast();
-                sys::apr_pool_userdata_setn(value, key.as_ptr(), None, pool.raw);
-            }
-            &*value.cast()
-        }
-    }
-
-    /// Owns a value for the tree of this request, which must be the root of it, and drops it when the request's pool
-    /// is destroyed. For what is rare: most trees need nothing that must be dropped.
-    #[cold]
-    pub fn own<T>(self, value: T) -> &'r T {
-        // SAFETY: what a pool owns lives as long as the pool, here as long as the root request.
-        let owned = unsafe { &*self.pool().own(Owned { root: self.raw, value }) };
-        &owned.value
-    }
-
     /// The value of a request header, the first if there are more.
     #[cfg(feature = "fault-injection")]
-    pub fn header(self, name: &CStr) -> Option<&'r CStr> {
-        // SAFETY: a request whose header is complete has the table, whose values live in the request's pool.
+    pub fn header(self, name: &CStr) -> Option<&'q CStr> {
+        // SAFETY: httpd makes the table before it runs the first hook but `create_request`; its values live in the request's
+        // pool.
         unsafe {
-            let value = sys::apr_table_get((*self.raw).headers_in, name.as_ptr());
+            let headers = (*self.raw).headers_in;
+            let value = if headers.is_null() { ptr::null() } else { sys::apr_table_get(headers, name.as_ptr()) };
             (!value.is_null()).then(|| CStr::from_ptr(value))
         }
     }
 }
 
-/// Marks, as the lowest bit of its address, that what a request holds is kept by the process. (Most are; nothing, which
-/// is null, has no mark and needs no second look.)
-const KEPT: usize = 1;
-
-/// What the pool of a root request owns for its tree.
-struct Owned<T> {
-    root: *mut sys::request_rec,
-    value: T,
+/// The variables of a request.
+#[derive(Clone, Copy)]
+pub struct Variables<'q, 'r: 'q> {
+    raw: *mut sys::apr_table_t,
+    life: PhantomData<(&'q (), Invariant<'r>)>,
 }
 
-impl<T> Drop for Owned<T> {
-    /// Makes the requests forget the tree before the value is dropped. A cleanup of another module, registered earlier,
-    /// runs later than this one; whatever it does must not lead back here.
-    fn drop(&mut self) {
-        let mut request = self.root;
-        while !request.is_null() {
-            // SAFETY: the root request and those that it was redirected to live in the pool that is being destroyed,
-            // which runs its cleanups before it takes any memory back. (Subrequests live in child pools, which are
-            // gone by now.)
-            unsafe {
-                set_own_config((*request).request_config, ptr::null_mut());
-                request = (*request).next;
-            }
-        }
+impl<'r> Variables<'_, 'r> {
+    /// Sets a variable.
+    pub fn set(self, name: &'static CStr, value: Text<'r>) {
+        // SAFETY: the table is live (`Request::variables`), and so are the strings for as long as the tree.
+        unsafe { sys::apr_table_setn(self.raw, name.as_ptr(), value.as_ptr()) };
+    }
+
+    /// Takes a variable back.
+    pub fn unset(self, name: &CStr) {
+        // SAFETY: as above.
+        unsafe { sys::apr_table_unset(self.raw, name.as_ptr()) };
+    }
+
+    /// Sets a variable that the request cannot have yet, without looking for it.
+    #[inline]
+    pub fn add(self, name: &'static CStr, value: Text<'r>) {
+        // SAFETY: as above.
+        unsafe { sys::apr_table_addn(self.raw, name.as_ptr(), value.as_ptr()) };
     }
 }

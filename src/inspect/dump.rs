@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use docroot::{Answer, Docroot, Mode, Moment, Os, Rules, escape, survey};
 use std::time::Duration;
 
+use crate::config::server::settings;
 use crate::httpd::Server;
 use crate::request::sections::following;
 
@@ -25,11 +26,11 @@ fn describe(text: &mut String, server: Server<'_>) -> std::fmt::Result {
         return writeln!(text, "    docroot: none");
     };
     writeln!(text, "    docroot: {}", escape(path.to_bytes()))?;
-    let settings = server.settings().cloned().unwrap_or_default();
-    if !settings.enabled() {
+    let set = settings(server).cloned().unwrap_or_default();
+    if !set.enabled() {
         return writeln!(text, "    Realdoc Off");
     }
-    let rules = settings.rules();
+    let rules = set.rules();
     match &rules.mode {
         Mode::Realpath => writeln!(text, "    mode: realpath"),
         Mode::Readlink { from: None } => writeln!(text, "    mode: readlink"),

@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use docroot::{Answer, Docroot, Moment, Os, Stats, escape as escape_line};
 
+use crate::config::server::Shared;
 use crate::httpd::{Request, Server};
 
 /// Writes the section: for machines if `short`, else as HTML.
-pub fn write(request: Request<'_>, short: bool) {
+pub fn write(request: Request<'_, '_>, short: bool) {
     let mut text = String::new();
     // Writing to a `String` cannot fail.
     let _ = if short { machines(&mut text, request.server()) } else { people(&mut text, request.server()) };
@@ -18,7 +19,7 @@ pub fn write(request: Request<'_>, short: bool) {
 }
 
 fn people(text: &mut String, server: Server<'_>) -> std::fmt::Result {
-    let Some(cache) = server.shared().map(|shared| &shared.cache) else {
+    let Some(cache) = Shared::of(server).map(|shared| &shared.cache) else {
         return Ok(());
     };
     write!(
@@ -47,7 +48,7 @@ fn people(text: &mut String, server: Server<'_>) -> std::fmt::Result {
 }
 
 fn machines(text: &mut String, server: Server<'_>) -> std::fmt::Result {
-    let Some(cache) = server.shared().map(|shared| &shared.cache) else {
+    let Some(cache) = Shared::of(server).map(|shared| &shared.cache) else {
         return Ok(());
     };
     writeln!(text, "RealdocPid: {}", std::process::id())?;

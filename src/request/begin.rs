@@ -6,7 +6,7 @@ use std::ptr;
 
 use docroot::{Moment, Os};
 
-use crate::config::directives::Site;
+use crate::config::server::Site;
 use crate::httpd::Request;
 use crate::request::hold::Hold;
 use crate::request::lookup::look_up;
@@ -15,15 +15,15 @@ use crate::request::variables;
 /// Pins the docroot of a request whose header is complete. A request that has inherited a pin keeps it: httpd runs
 /// `post_read_request` again for each internal redirect.
 #[inline]
-pub fn begin(request: Request<'_>) {
-    let Some(site) = request.server().site() else {
+pub fn begin(request: Request<'_, '_>) {
+    let Some(site) = Site::of(request.server()) else {
         return;
     };
     #[cfg(feature = "fault-injection")]
-    crate::failpoint::lay(request, request.root());
+    crate::failpoint::arm_cleanup(request, request.root());
     // First, so that nothing read of the request must be saved across the call.
     let now = Os::now();
-    if !request.is_first() {
+    if !request.is_from_network() || Hold::of(request).is_some() {
         begin_again(request, site, now);
     } else if has_configured_docroot(request, site) {
         // Inside the window this is all that most requests need of this module.
@@ -40,16 +40,16 @@ pub fn begin(request: Request<'_>) {
 /// Whether a request has the docroot that its server is configured for. If not, a module has computed one already, which
 /// [`map`](crate::request::map::map) will pin.
 #[inline]
-pub fn has_configured_docroot<'r>(request: Request<'r>, site: &'r Site<'r>) -> bool {
+pub fn has_configured_docroot<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) -> bool {
     ptr::eq(request.document_root_address(), site.configured().as_ptr())
 }
 
 /// The rest of [`begin`], with system calls.
 #[inline(never)]
-fn begin_with_lookup<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) {
+fn begin_with_lookup<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, now: Moment) {
     let hold = match site.checked(now) {
         Some(resolution) => Hold::Retained(resolution),
-        None => look_up(request, request, site, now),
+        None => look_up(request, request.root(), site, now),
     };
     hold.give_to(request);
     variables::add(request, site, hold.server(site).and_then(|pin| pin.resolution));
@@ -57,8 +57,8 @@ fn begin_with_lookup<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) 
 
 /// [`begin`] for an internal redirect.
 #[inline(never)]
-fn begin_again<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) {
-    let hold = request.hold().or_else(|| begin_tree(request, site, now));
+fn begin_again<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, now: Moment) {
+    let hold = Hold::of(request).or_else(|| begin_tree(request, site, now));
     if let Some(pin) = hold.and_then(|hold| hold.server(site)) {
         variables::add(request, site, pin.resolution);
     }
@@ -66,12 +66,12 @@ fn begin_again<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) {
 
 /// Pins an internal redirect from a server that resolves no docroots. The root holds the pin, because the whole tree
 /// shares it.
-fn begin_tree<'r>(request: Request<'r>, site: &'r Site<'r>, now: Moment) -> Option<Hold<'r>> {
+fn begin_tree<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, now: Moment) -> Option<Hold<'r>> {
     has_configured_docroot(request, site).then_some(())?;
     let root = request.root();
-    let hold = root.hold().unwrap_or_else(|| {
+    let hold = root.state::<Hold<'r>>().unwrap_or_else(|| {
         let hold = look_up(request, root, site, now);
-        root.set_hold(hold);
+        root.set_state(hold);
         hold
     });
     hold.give_to(request);

@@ -7,8 +7,9 @@ use std::ffi::CStr;
 use docroot::Os;
 use once_cell::unsync::OnceCell;
 
-use crate::config::directives::Site;
+use crate::config::server::{ServerConfig, Site};
 use crate::httpd::Request;
+use crate::module::Realdoc;
 use crate::request::hold::Hold;
 use crate::request::log;
 use crate::request::pin::Pin;
@@ -16,22 +17,22 @@ use crate::request::tree::{Computed, Tree};
 use crate::request::variables;
 
 /// The tree of a request, made for its whole tree if the root holds none.
-pub fn tree_of<'r>(request: Request<'r>, site: &'r Site<'r>) -> &'r Tree<'r> {
+pub fn tree_of<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) -> &'r Tree<'r> {
     let root = request.root();
-    if let Some(Hold::Tree(tree)) = root.hold() {
+    if let Some(Hold::Tree(tree)) = root.state::<Hold<'r>>() {
         return tree;
     }
-    let server = root.hold().and_then(|hold| hold.server(site));
-    let tree = root.pool().place(Tree::new(site, server));
+    let server = root.state::<Hold<'r>>().and_then(|hold| hold.server(site));
+    let tree = root.pool().alloc(Tree::new(site, server));
     // All up to the root: some of them may yet be mapped, and new requests inherit what the root holds.
     for request in request.ancestors() {
-        request.set_hold(Hold::Tree(tree));
+        request.set_state(Hold::Tree(tree));
     }
     tree
 }
 
 /// Pins the docroot that was computed for a request.
-pub fn pin<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
+pub fn pin<'r>(request: Request<'_, 'r>, tree: &'r Tree<'r>) {
     let Some(path) = request.document_root() else {
         return;
     };
@@ -43,7 +44,7 @@ pub fn pin<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
             Some(known) => next = &known.next,
             None => {
                 let Some(computed) = look_up(request, tree, path) else { return };
-                break next.get_or_init(|| request.root().pool().place(computed));
+                break next.get_or_init(|| request.root().pool().alloc(computed));
             }
         }
     };
@@ -52,15 +53,15 @@ pub fn pin<'r>(request: Request<'r>, tree: &'r Tree<'r>) {
 }
 
 /// Looks up a computed docroot. None of a relative one: it has no link that could be found from here.
-fn look_up<'r>(request: Request<'r>, tree: &'r Tree<'r>, path: &CStr) -> Option<Computed<'r>> {
+fn look_up<'r>(request: Request<'_, 'r>, tree: &'r Tree<'r>, path: &CStr) -> Option<Computed<'r>> {
     let root = request.root();
     let pool = root.pool();
     // Below a link that the tree has pinned already, the docroot is looked up behind that link.
     let led = tree.lead(path.to_bytes()).ok().flatten().map(|(led, _)| led);
-    let before = led.as_ref().map(|led| root.own(led.mapping(path.to_bytes())));
+    let before = led.as_ref().map(|led| root.own::<Realdoc, _>(led.mapping(path.to_bytes())));
     let path = pool.copy(path.to_bytes());
     let led = led.map_or(path, |led| pool.copy(&led.path));
-    let (docroot, lookup) = request.server().config()?.compute(led, Os::now())?;
+    let (docroot, lookup) = ServerConfig::of(request.server())?.compute(led, Os::now())?;
     if let Some(event) = lookup.event {
         log::report(request.server(), &docroot, *event);
     }

@@ -2,10 +2,14 @@
 //!
 //! Owns: the two forms of it, and giving it to a request. Must not: choose what to hold.
 
+use std::ffi::c_void;
+use std::ptr;
+
 use docroot::Resolution;
 
-use crate::config::directives::Site;
-use crate::httpd::{Request, Text};
+use crate::config::server::Site;
+use crate::httpd::{Request, RequestState, Text};
+use crate::module::Realdoc;
 use crate::request::pin::{Pin, resolved_docroot};
 use crate::request::tree::Tree;
 
@@ -18,7 +22,53 @@ pub enum Hold<'r> {
     Tree(&'r Tree<'r>),
 }
 
+/// Marks a retained resolution, as the lowest bit of the pointer: most requests hold one, and one test tells.
+const RETAINED: usize = 1;
+
+// SAFETY: this is the only such type of the module. The mark tells the two types of pointers apart.
+unsafe impl<'r> RequestState<'r> for Hold<'r> {
+    type Module = Realdoc;
+
+    #[inline]
+    fn into_raw(self) -> *mut c_void {
+        const { assert!(align_of::<Resolution>() > RETAINED && align_of::<Tree<'_>>() > RETAINED) };
+        match self {
+            Self::Retained(resolution) => {
+                ptr::from_ref(resolution).cast_mut().cast::<c_void>().wrapping_byte_add(RETAINED)
+            }
+            Self::Tree(tree) => ptr::from_ref(tree).cast_mut().cast(),
+        }
+    }
+
+    #[inline]
+    unsafe fn from_raw(raw: *mut c_void) -> Option<Self> {
+        // SAFETY: the caller's promise. With the mark it is a resolution, else null or a tree.
+        unsafe {
+            if raw.addr() & RETAINED != 0 {
+                Some(Self::Retained(&*raw.wrapping_byte_sub(RETAINED).cast()))
+            } else {
+                raw.cast::<Tree<'r>>().as_ref().map(Self::Tree)
+            }
+        }
+    }
+}
+
 impl<'r> Hold<'r> {
+    /// What a request holds, if it is pinned yet.
+    #[inline]
+    pub fn of(request: Request<'_, 'r>) -> Option<Self> {
+        request.state()
+    }
+
+    /// The retained resolution that a request holds, if it holds one.
+    #[inline]
+    pub fn retained(request: Request<'_, 'r>) -> Option<&'r Resolution> {
+        match Self::of(request) {
+            Some(Self::Retained(resolution)) => Some(resolution),
+            _ => None,
+        }
+    }
+
     /// The pin of the server's docroot, if there is one.
     pub fn server(self, site: &'r Site<'r>) -> Option<Pin<'r>> {
         match self {
@@ -37,11 +87,11 @@ impl<'r> Hold<'r> {
     }
 
     /// Lets a request hold this, and gives it the docroot.
-    #[inline]
-    pub fn give_to(self, request: Request<'r>) {
+    #[inline(always)]
+    pub fn give_to(self, request: Request<'_, 'r>) {
         // Read before anything is written, so that the caller's reads of `self` need not be repeated.
         let document_root = self.document_root();
-        request.set_hold(self);
+        request.set_state(self);
         if let Some(document_root) = document_root {
             request.set_document_root(document_root);
         }

@@ -4,7 +4,8 @@
 
 use docroot::{Answer, Docroot, Event};
 
-use crate::httpd::{Level, Server, log};
+use crate::httpd::{Level, Server};
+use crate::module::log;
 
 /// Writes the event of a lookup to the error log of the server.
 #[cold]

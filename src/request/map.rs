@@ -7,7 +7,7 @@ use std::ptr;
 use docroot::sections::Mapping;
 use docroot::{Resolution, rest_under};
 
-use crate::config::directives::Site;
+use crate::config::server::Site;
 use crate::httpd::{DECLINED, Request, Status, Text};
 use crate::request::hold::Hold;
 use crate::request::pin::{Pin, resolved_docroot};
@@ -18,9 +18,9 @@ use crate::request::{computed, refuse, sections};
 /// Makes the file of a request one of the pinned release. Walks its directories if sections follow the links;
 /// [`DECLINED`] leaves the walk to httpd and the server's own sections.
 #[inline]
-pub fn map(request: Request<'_>) -> Status {
+pub fn map(request: Request<'_, '_>) -> Status {
     // By far the most common: httpd has appended the URL to the pinned docroot, and no section follows.
-    if let Some(resolution) = request.kept()
+    if let Some(resolution) = Hold::retained(request)
         && has_resolved_docroot(request, resolution)
         && request.is_mapped_by_httpd()
     {
@@ -34,8 +34,8 @@ pub fn map(request: Request<'_>) -> Status {
 
 /// The rest of [`map`], where sections follow.
 #[inline(never)]
-fn map_by_sections<'r>(request: Request<'r>, resolution: &'r Resolution) -> Status {
-    match request.server().site() {
+fn map_by_sections<'r>(request: Request<'_, 'r>, resolution: &'r Resolution) -> Status {
+    match Site::of(request.server()) {
         Some(site) if server_has_configured_docroot(request, site) => match sections::known(resolution, site) {
             Some(walk) => walk.run(request),
             None => map_elsewhere(request),
@@ -46,24 +46,24 @@ fn map_by_sections<'r>(request: Request<'r>, resolution: &'r Resolution) -> Stat
 
 /// Whether the docroot of a request is the resolved one.
 #[inline]
-fn has_resolved_docroot(request: Request<'_>, resolution: &Resolution) -> bool {
+fn has_resolved_docroot(request: Request<'_, '_>, resolution: &Resolution) -> bool {
     request.has_own_document_root(resolved_docroot(resolution).map_or(ptr::null(), Text::as_ptr))
 }
 
 /// The rest of [`map`]: the first request for a resolution, and files that are not below the server's docroot.
 #[inline(never)]
-fn map_elsewhere(request: Request<'_>) -> Status {
+fn map_elsewhere(request: Request<'_, '_>) -> Status {
     repin_if_stale(request);
-    let Some(site) = request.server().site() else {
+    let Some(site) = Site::of(request.server()) else {
         return DECLINED;
     };
-    if let Some(resolution) = request.kept()
+    if let Some(resolution) = Hold::retained(request)
         && has_resolved_docroot(request, resolution)
         && request.is_mapped_by_httpd()
     {
         return walk_below(request, site, Pin::retained(resolution, site), None);
     }
-    let tree = match request.hold() {
+    let tree = match Hold::of(request) {
         Some(Hold::Tree(tree)) => tree,
         _ => computed::tree_of(request, site),
     };
@@ -81,7 +81,7 @@ fn map_elsewhere(request: Request<'_>) -> Status {
 }
 
 /// Walks what is below a pinned docroot, which the configuration knows by the docroot or by another path.
-fn walk_below<'r>(request: Request<'r>, site: &'r Site<'r>, pin: Pin<'r>, mapping: Option<&Mapping>) -> Status {
+fn walk_below<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, pin: Pin<'r>, mapping: Option<&Mapping>) -> Status {
     let Some(resolution) = pin.resolution else {
         return DECLINED;
     };
@@ -93,7 +93,7 @@ fn walk_below<'r>(request: Request<'r>, site: &'r Site<'r>, pin: Pin<'r>, mappin
 }
 
 /// Leads the file through the pinned links, and the directory that the `Alias` or docroot maps URLs into.
-fn lead<'r>(request: Request<'r>, site: &'r Site<'r>, tree: &'r Tree<'r>) -> Status {
+fn lead<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, tree: &'r Tree<'r>) -> Status {
     // httpd folds `..` before it walks, so only a canonical path tells where the file is.
     if let Some(context) = request.context_document_root()
         && let Ok(Some((led, _))) = tree.lead(request.canonical(context).unwrap_or(context).to_bytes())
@@ -128,7 +128,7 @@ fn lead<'r>(request: Request<'r>, site: &'r Site<'r>, tree: &'r Tree<'r>) -> Sta
 }
 
 /// Walks a real path below what a docroot leads to, or else below what one of its links leads to.
-fn walk_real<'r>(request: Request<'r>, site: &'r Site<'r>, tree: &'r Tree<'r>, path: &[u8]) -> Status {
+fn walk_real<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, tree: &'r Tree<'r>, path: &[u8]) -> Status {
     let of_docroot = tree.pins().filter_map(|pin| {
         let mapping = pin.mapping().filter(|mapping| rest_under(path, &mapping.real).is_some())?;
         Some((pin, mapping))

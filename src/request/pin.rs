@@ -8,8 +8,9 @@ use std::sync::Arc;
 use docroot::sections::Mapping;
 use docroot::{Answer, Failure, Resolution};
 
-use crate::config::directives::Site;
-use crate::httpd::{Request, Text};
+use crate::config::server::Site;
+use crate::httpd::{Root, Text};
+use crate::module::Realdoc;
 
 /// The answer for one docroot.
 #[derive(Clone, Copy)]
@@ -36,14 +37,16 @@ impl<'r> Pin<'r> {
 
     /// The pin of any answer for the docroot `path`, which requests know as `configured`. `root` owns what the answer
     /// points to.
-    pub fn owned(answer: &Answer, path: &'r CStr, configured: Text<'r>, root: Request<'r>) -> Self {
+    pub fn owned(answer: &Answer, path: &'r CStr, configured: Text<'r>, root: Root<'r>) -> Self {
         let as_configured = Self::as_configured(path, configured);
         match answer {
             Answer::Resolved(resolution) if resolution.has_links() => {
-                let owned: &Arc<Resolution> = root.own(Arc::clone(&resolution.resolution));
+                let owned: &Arc<Resolution> = root.own::<Realdoc, _>(Arc::clone(&resolution.resolution));
                 Self::resolved(owned, path, configured)
             }
-            Answer::Refused(failure) => Self { refused: Some(&**root.own(Arc::clone(failure))), ..as_configured },
+            Answer::Refused(failure) => {
+                Self { refused: Some(&**root.own::<Realdoc, _>(Arc::clone(failure))), ..as_configured }
+            }
             Answer::Resolved(_) | Answer::AsConfigured => as_configured,
         }
     }
@@ -71,5 +74,9 @@ impl<'r> Pin<'r> {
 /// The docroot that a resolution gives to requests. None if there are no links: then requests keep the server's.
 #[inline]
 pub fn resolved_docroot(resolution: &Resolution) -> Option<Text<'_>> {
-    if resolution.has_links() { resolution.docroot_terminated().map(Text::from) } else { None }
+    if resolution.has_links() {
+        resolution.docroot_terminated().and_then(|docroot| Text::from_bytes(docroot.bytes()))
+    } else {
+        None
+    }
 }

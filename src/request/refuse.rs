@@ -27,7 +27,7 @@ fn status(failure: &Failure) -> Status {
 }
 
 /// Refuses a request, or lets a handler that needs no file answer it.
-pub fn walk(request: Request<'_>, tree: &Tree<'_>, path: &CStr, failure: &Failure) -> Status {
+pub fn walk(request: Request<'_, '_>, tree: &Tree<'_>, path: &CStr, failure: &Failure) -> Status {
     if request.is_subrequest() || !has_handler_without_file(request) {
         return status(failure);
     }
@@ -39,7 +39,7 @@ pub fn walk(request: Request<'_>, tree: &Tree<'_>, path: &CStr, failure: &Failur
 }
 
 /// Whether a `<Location>` section gives the request a handler that does not answer by its file.
-fn has_handler_without_file(request: Request<'_>) -> bool {
+fn has_handler_without_file(request: Request<'_, '_>) -> bool {
     let before = request.applied();
     // httpd applies these sections again after the directories, and logs what fails.
     let is_walked = !is_error(request.walk_locations());
@@ -50,7 +50,7 @@ fn has_handler_without_file(request: Request<'_>) -> bool {
 }
 
 /// Applies the sections of a path, and the `.htaccess` files that are not below a refused link.
-fn apply_sections(request: Request<'_>, tree: &Tree<'_>, path: &CStr) -> Result<(), Status> {
+fn apply_sections(request: Request<'_, '_>, tree: &Tree<'_>, path: &CStr) -> Result<(), Status> {
     let bytes = path.to_bytes();
     let ends = bytes.iter().enumerate().skip(1).filter(|&(_, &byte)| byte == b'/').map(|(end, _)| end);
     let directories = [&b""[..]].into_iter().chain(ends.map(|end| &bytes[..end])).chain([bytes]);

@@ -6,8 +6,9 @@ use std::ptr;
 
 use docroot::{Os, rest_under};
 
-use crate::config::directives::Site;
+use crate::config::server::Site;
 use crate::httpd::Request;
+use crate::module::Realdoc;
 use crate::request::begin::has_configured_docroot;
 use crate::request::computed;
 use crate::request::hold::Hold;
@@ -16,14 +17,14 @@ use crate::request::variables;
 
 /// Pins a request again if its pin is for another server than the one that answers it by now, or if a module has given
 /// that server another docroot.
-pub fn repin_if_stale(request: Request<'_>) {
-    if request.hold().is_some_and(|hold| !is_fresh(request, hold)) {
+pub fn repin_if_stale(request: Request<'_, '_>) {
+    if Hold::of(request).is_some_and(|hold| !is_fresh(request, hold)) {
         repin(request);
     }
 }
 
-fn is_fresh<'r>(request: Request<'r>, hold: Hold<'r>) -> bool {
-    request.server().site().is_some_and(|site| is_for(hold, site) && server_has_configured_docroot(request, site))
+fn is_fresh<'r>(request: Request<'_, 'r>, hold: Hold<'r>) -> bool {
+    Site::of(request.server()).is_some_and(|site| is_for(hold, site) && server_has_configured_docroot(request, site))
 }
 
 fn is_for(hold: Hold<'_>, site: &Site<'_>) -> bool {
@@ -35,22 +36,22 @@ fn is_for(hold: Hold<'_>, site: &Site<'_>) -> bool {
 
 /// Whether the server still has the docroot of the configuration.
 #[inline]
-pub fn server_has_configured_docroot(request: Request<'_>, site: &Site<'_>) -> bool {
+pub fn server_has_configured_docroot(request: Request<'_, '_>, site: &Site<'_>) -> bool {
     ptr::eq(request.server_document_root_address(), site.configured().as_ptr())
 }
 
 #[cold]
-fn repin(request: Request<'_>) {
+fn repin(request: Request<'_, '_>) {
     let before =
-        request.hold().and_then(Hold::document_root).filter(|before| request.has_own_document_root(before.as_ptr()));
+        Hold::of(request).and_then(Hold::document_root).filter(|before| request.has_own_document_root(before.as_ptr()));
     if before.is_some() {
         request.unset_document_root();
     }
-    match request.server().site() {
+    match Site::of(request.server()) {
         Some(site) => pin_for(request, site),
         None => {
             for request in request.ancestors() {
-                request.unset_hold();
+                request.unset_state::<Realdoc>();
             }
             variables::unset(request);
         }
@@ -65,17 +66,17 @@ fn repin(request: Request<'_>) {
 }
 
 /// Pins the docroot of the server that answers the request by now.
-fn pin_for<'r>(request: Request<'r>, site: &'r Site<'r>) {
-    if request.hold().is_none_or(|hold| !is_for(hold, site)) {
+fn pin_for<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) {
+    if Hold::of(request).is_none_or(|hold| !is_for(hold, site)) {
         let hold = look_up(request, request.root(), site, Os::now());
         for request in request.ancestors() {
-            request.set_hold(hold);
+            request.set_state(hold);
         }
     }
     if !has_configured_docroot(request, site) {
         return computed::pin(request, computed::tree_of(request, site));
     }
-    let Some(hold) = request.hold() else {
+    let Some(hold) = Hold::of(request) else {
         return;
     };
     hold.give_to(request);

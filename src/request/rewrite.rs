@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use docroot::rest_under;
 
-use crate::httpd::{Definition, Level, Pool, Regex, Server, log, words};
+use crate::httpd::{Definition, Level, Pool, Regex, Server, words};
+use crate::module::log;
 
 /// What mod_rewrite strips from the name of a file before it matches a rule.
 #[derive(Clone)]
@@ -84,7 +85,8 @@ impl WatchedRule {
                 }
             } else if child.is("RewriteRule") {
                 // SAFETY: the caller's promise.
-                let rule = prefix.and_then(|prefix| unsafe { Self::new(&child.words(), child.place(), prefix, pool) });
+                let rule =
+                    prefix.and_then(|prefix| unsafe { Self::new(&child.words(), child.location(), prefix, pool) });
                 rules.extend(rule.map(|rule| Self { uses_captures: rule.uses_captures || tests_captures, ..rule }));
                 tests_captures = false;
             } else if child.is_section() {
@@ -145,7 +147,7 @@ impl WatchedRule {
         let ignores_case = contains(&flags, b"nc") || contains(&flags, b"nocase");
         // SAFETY: the caller's promise. mod_rewrite has accepted the expression.
         let regex = unsafe { Regex::new(pattern, ignores_case, pool) }?;
-        let (location, is_logged) = (condition.place(), AtomicBool::new(false));
+        let (location, is_logged) = (condition.location(), AtomicBool::new(false));
         Some(Self { regex, prefix: Prefix::NONE, uses_captures: false, location, is_logged })
     }
 

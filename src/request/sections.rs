@@ -22,8 +22,9 @@ pub use self::directories::sections_of;
 pub use self::list::following;
 pub use self::walk::DirectoryWalk;
 use self::walk::ListWalk;
-use crate::config::directives::Site;
-use crate::httpd::{DECLINED, FORBIDDEN, Level, OwnPool, Pool, Request, Server, Status, log};
+use crate::config::server::{Shared, Site};
+use crate::httpd::{DECLINED, FORBIDDEN, Level, OwnPool, Pool, Request, Server, Status};
+use crate::module::log;
 use crate::request::pin::Pin;
 
 /// The walks of one resolution, which are attached to it: one for each server that serves it, and for each other path
@@ -79,7 +80,7 @@ fn address(site: &Site<'_>) -> usize {
 /// pin. [`DECLINED`] leaves the walk to httpd.
 #[inline]
 pub fn walk<'r>(
-    request: Request<'r>,
+    request: Request<'_, 'r>,
     site: &Site<'r>,
     pin: Pin<'r>,
     resolution: &'r Resolution,
@@ -96,7 +97,7 @@ pub fn walk<'r>(
 
 #[cold]
 fn walk_first<'r>(
-    request: Request<'r>,
+    request: Request<'_, 'r>,
     site: &Site<'r>,
     pin: Pin<'r>,
     resolution: &'r Resolution,
@@ -106,7 +107,7 @@ fn walk_first<'r>(
     let lead = |path: &[u8]| resolution.reroot(path).unwrap_or_else(|| path.to_vec());
     let walk = if pin.is_retained {
         // A server that has a site has the shared state, too.
-        let Some(shared) = request.server().shared() else { return FORBIDDEN };
+        let Some(shared) = Shared::of(request.server()) else { return FORBIDDEN };
         let mut pool = shared.lists.lock().unwrap_or_else(PoisonError::into_inner);
         let pool = pool.get_or_insert_with(OwnPool::new).pool();
         make(request.server(), &followed, &lead, pool)
@@ -132,7 +133,7 @@ fn walk_first<'r>(
 }
 
 /// Walks the directories of a request for a path that several resolutions have led. [`DECLINED`] leaves the walk to httpd.
-pub fn walk_once(request: Request<'_>, mapping: &Mapping) -> Status {
+pub fn walk_once(request: Request<'_, '_>, mapping: &Mapping) -> Status {
     make(request.server(), mapping, &|path| path.to_vec(), request.pool()).run(request)
 }
 

@@ -7,10 +7,10 @@ use std::ffi::CStr;
 use std::ptr;
 use std::sync::Arc;
 
-use docroot::{Event, Failure, Led, rest_under};
+use docroot::{Docroot, Event, Failure, Led, rest_under};
 use once_cell::unsync::OnceCell;
 
-use crate::config::directives::Site;
+use crate::config::server::Site;
 use crate::httpd::Request;
 use crate::request::log;
 use crate::request::pin::Pin;
@@ -20,7 +20,7 @@ use crate::request::pin::Pin;
 /// A tree keeps the answer "as configured" of a failed lookup, too: it never gets two answers for one docroot.
 ///
 /// A tree is plain memory in the pool of the root request. The process retains what it points to, or
-/// [`Request::own`] owns it.
+/// [`Root::own`](crate::httpd::Root::own) owns it.
 pub struct Tree<'r> {
     /// The server that the tree was pinned for.
     pub site: &'r Site<'r>,
@@ -30,26 +30,26 @@ pub struct Tree<'r> {
     pub has_only_server: Cell<bool>,
     /// A failed lookup of the server's docroot, not logged yet. It is logged once a request uses that docroot: a server
     /// that computes its docroots often has a `DocumentRoot` that does not exist.
-    failure: Cell<Option<&'r FailedLookup<'r>>>,
+    failure: Cell<Option<&'r FailedLookup>>,
     /// The pins of docroots that mod_vhost_alias, mod_lua or another module computed for one of the requests.
     pub computed: OnceCell<&'r Computed<'r>>,
 }
 
 /// A failed lookup of a server's docroot. If no request logs its event before the tree ends, the drop of the event
 /// withdraws the pending report, so that the next failed lookup is logged.
-pub struct FailedLookup<'r> {
-    /// The server.
-    pub site: &'r Site<'r>,
+pub struct FailedLookup {
+    /// The docroot.
+    pub docroot: Arc<Docroot>,
     /// Why the lookup failed.
     pub failure: Arc<Failure>,
     /// The event; None once it is logged.
     pub event: Cell<Option<Box<Event>>>,
 }
 
-impl FailedLookup<'_> {
+impl FailedLookup {
     /// Whether the failure concerns a file.
     fn covers(&self, path: &[u8]) -> bool {
-        self.failure.covers(path, self.site.docroot().path(), |_| false)
+        self.failure.covers(path, self.docroot.path(), |_| false)
     }
 }
 
@@ -72,28 +72,23 @@ impl<'r> Tree<'r> {
     }
 
     /// A tree whose server's docroot was looked up for it. `failure` is that lookup, if it failed.
-    pub fn looked_up(
-        site: &'r Site<'r>,
-        server: Pin<'r>,
-        is_good: bool,
-        failure: Option<&'r FailedLookup<'r>>,
-    ) -> Self {
+    pub fn looked_up(site: &'r Site<'r>, server: Pin<'r>, is_good: bool, failure: Option<&'r FailedLookup>) -> Self {
         let has_only_server = Cell::new(is_good && failure.is_none());
         Self { has_only_server, failure: Cell::new(failure), ..Self::new(site, Some(server)) }
     }
 
     /// Logs the failed lookup of the server's docroot, if it is not logged yet.
-    pub fn log_failure(&self, request: Request<'_>) {
+    pub fn log_failure(&self, request: Request<'_, '_>) {
         if let Some(failed) = self.failure.take()
             && let Some(event) = failed.event.take()
         {
-            log::report(request.server(), failed.site.docroot(), *event);
+            log::report(request.server(), &failed.docroot, *event);
         }
     }
 
     /// Whether a request uses the server's docroot, whose failed lookup is not logged yet. A request with a computed
     /// docroot does not.
-    pub fn uses_failed_docroot(&self, request: Request<'_>, path: &[u8]) -> bool {
+    pub fn uses_failed_docroot(&self, request: Request<'_, '_>, path: &[u8]) -> bool {
         self.failure.get().zip(self.server.as_ref()).is_some_and(|(failed, pin)| {
             ptr::eq(request.document_root_address(), pin.document_root.as_ptr())
                 && (failed.covers(path) || rest_under(path, pin.document_root.to_c_str().to_bytes()).is_some())

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use docroot::Resolution;
 
-use crate::config::directives::Site;
+use crate::config::server::Site;
 use crate::httpd::{Request, Text};
 
 /// The docroot as configured or computed.
@@ -15,25 +15,33 @@ const RELEASE: &CStr = c"REALDOC_RELEASE";
 /// Adds the variables to a request that cannot have them yet. An internal redirect starts with a table of its own, in
 /// which httpd has renamed the variables of the request before.
 #[inline(always)]
-pub fn add<'r>(request: Request<'r>, site: &'r Site<'r>, resolution: Option<&'r Resolution>) {
+pub fn add<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, resolution: Option<&'r Resolution>) {
+    let Some(variables) = request.variables() else { return };
     // The release first, so that the resolution need not be saved across a call.
-    if let Some(release) = resolution.and_then(Resolution::release_terminated) {
-        request.add_variable(RELEASE, release.into());
+    if let Some(release) = resolution.and_then(release_of) {
+        variables.add(RELEASE, release);
     }
-    request.add_variable(DOCUMENT_ROOT, site.configured());
+    variables.add(DOCUMENT_ROOT, site.configured());
 }
 
 /// Replaces the variables by those of another docroot.
-pub fn set<'r>(request: Request<'r>, docroot: Text<'r>, resolution: Option<&'r Resolution>) {
-    request.set_variable(DOCUMENT_ROOT, docroot);
-    match resolution.and_then(Resolution::release_terminated) {
-        Some(release) => request.set_variable(RELEASE, release.into()),
-        None => request.unset_variable(RELEASE),
+pub fn set<'r>(request: Request<'_, 'r>, docroot: Text<'r>, resolution: Option<&'r Resolution>) {
+    let Some(variables) = request.variables() else { return };
+    variables.set(DOCUMENT_ROOT, docroot);
+    match resolution.and_then(release_of) {
+        Some(release) => variables.set(RELEASE, release),
+        None => variables.unset(RELEASE),
     }
 }
 
 /// Removes the variables.
-pub fn unset(request: Request<'_>) {
-    request.unset_variable(DOCUMENT_ROOT);
-    request.unset_variable(RELEASE);
+pub fn unset(request: Request<'_, '_>) {
+    let Some(variables) = request.variables() else { return };
+    variables.unset(DOCUMENT_ROOT);
+    variables.unset(RELEASE);
+}
+
+#[inline]
+fn release_of(resolution: &Resolution) -> Option<Text<'_>> {
+    resolution.release_terminated().and_then(|release| Text::from_bytes(release.bytes()))
 }

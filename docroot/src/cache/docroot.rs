@@ -152,7 +152,8 @@ impl Docroot {
     /// Where the docroot leads, if the last lookup began less than `window` nanoseconds before `now` and its answer is
     /// retained. The same answer as [`Docroot::lookup`] would give, without a lock or a write. Most requests in a
     /// window need nothing else.
-    #[inline]
+    // Always, because a call costs 13 instructions of a request.
+    #[inline(always)]
     pub fn remembered(&self, now: Moment, window: u64) -> Option<&Resolution> {
         let last_lookup = Moment::from_nanoseconds(self.last_lookup.load(Acquire));
         if !now.is_within_nanoseconds(last_lookup, window) {

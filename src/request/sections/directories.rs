@@ -4,6 +4,11 @@ use docroot::sections::Pattern;
 
 use crate::httpd::{Override, Section, Server};
 
+/// The path of a section as a pattern; None for a regular expression.
+pub fn pattern(section: Section<'_>) -> Option<Pattern<'_>> {
+    section.path().map(|(path, is_wildcard)| Pattern { path, is_wildcard })
+}
+
 /// For each of these directories, the outermost first: the sections for it, and what they and those of the directories
 /// before let its `.htaccess` say.
 pub fn sections_of<'s, 'd>(
@@ -11,7 +16,7 @@ pub fn sections_of<'s, 'd>(
     directories: impl Iterator<Item = &'d [u8]>,
 ) -> impl Iterator<Item = (&'d [u8], Vec<Section<'s>>, Override)> {
     let all: Vec<(Pattern<'s>, Section<'s>)> =
-        server.sections().into_iter().filter_map(|section| Some((section.pattern()?, section))).collect();
+        server.sections().into_iter().filter_map(|section| Some((pattern(section)?, section))).collect();
     let mut allowed = Override::default_of(server);
     directories.map(move |directory| {
         let is_for = |(pattern, _): &&(Pattern<'s>, Section<'s>)| pattern.is_for(directory);

@@ -7,9 +7,10 @@ use docroot::rest_under;
 use docroot::sections::{Mapping, Pattern, Step, follow};
 
 use crate::config::rewrite::directives;
+use crate::config::server::Shared;
 use crate::httpd::{CopyParts, ForeignModule, Override, Pool, Section, SectionList, Server};
 use crate::request::rewrite::{Prefix, WatchedRule};
-use crate::request::sections::directories::sections_of;
+use crate::request::sections::directories::{pattern, sections_of};
 use crate::request::sections::walk::{Above, ListWalk};
 
 /// The walk by the sections that follow a mapping. None if no section does. `lead` tells where a directory above the link
@@ -24,13 +25,13 @@ pub fn list(
     pool: Pool<'static>,
 ) -> Result<Option<ListWalk>, String> {
     let all = server.sections();
-    let patterns: Vec<_> = all.iter().map_while(|section| section.pattern()).collect();
+    let patterns: Vec<_> = all.iter().map_while(|section| pattern(*section)).collect();
     let regexes: Vec<_> = all.iter().copied().filter(|section| section.is_regex()).collect();
     let steps = follow(&patterns, mapping);
-    let rewrite = ForeignModule::find(c"mod_rewrite.c");
+    let rewrite = ForeignModule::find(server, c"mod_rewrite.c");
     let has_rules = |section: Section<'_>| rewrite.is_some_and(|rewrite| section.concerns(rewrite));
     let definition = |number: usize| {
-        server.shared().and_then(|shared| shared.rules.definition(server, &all, number)).ok_or_else(|| {
+        Shared::of(server).and_then(|shared| shared.rules.definition(server, &all, number)).ok_or_else(|| {
             let path = patterns.get(number).map_or(&b"(regular expression)"[..], |pattern| pattern.path);
             format!(
                 "rules of mod_rewrite in <Directory {}> cannot follow the link, because no configuration file contains \
@@ -45,7 +46,7 @@ pub fn list(
     let (mut sections, mut above, mut rules) = (Vec::new(), Vec::new(), Vec::new());
     let common = if rewrite.is_some() { common(server, mapping) } else { Vec::new() };
     for step in &steps {
-        let (number, section) = match step {
+        let (number, mut copy) = match step {
             Step::Htaccess { directory } => {
                 let real = lead(directory);
                 // httpd itself reads the file of a directory on the way to the real path.
@@ -55,34 +56,35 @@ pub fn list(
                 }
                 continue;
             }
-            Step::Section(number) => (*number, all[*number]),
+            Step::Section(number) => (*number, None),
             Step::Led { section, path, is_wildcard } => {
                 let parts = parts.get_or_insert_with(|| CopyParts::new(pool));
-                (*section, all[*section].at(path, *is_wildcard, parts))
+                (*section, Some((path, all[*section].at(path, *is_wildcard, parts))))
             }
         };
         let pattern = patterns[number];
         if has_rules(all[number]) && pattern.meets(&mapping.configured) {
             let definition = definition(number)?;
-            let prefix = match (step, rewrite) {
+            let prefix = match (&mut copy, rewrite) {
                 // mod_rewrite takes no wildcard off the name of a file.
                 _ if pattern.is_wildcard => Some(Prefix::NONE),
-                (Step::Led { path, .. }, Some(rewrite)) => {
-                    section.run_again(rewrite, &directives(definition), server, pool)?;
+                (Some((path, copy)), Some(rewrite)) => {
+                    copy.run_again(rewrite, &directives(definition), server, pool)?;
                     let is_above = rest_under(pattern.path, &mapping.configured).is_none();
-                    is_above.then(|| Prefix { configured: Some(pattern.path.to_vec()), real: Some(path.clone()) })
+                    is_above.then(|| Prefix { configured: Some(pattern.path.to_vec()), real: Some(path.to_vec()) })
                 }
                 _ => Some(Prefix::of(pattern.path)),
             };
             // SAFETY: the list keeps them, and the list is in the pool.
             rules.extend(unsafe { WatchedRule::all(definition, prefix.as_ref(), pool) });
         }
+        let section = copy.map_or(all[number], |(_, copy)| copy.finished());
         if pattern.is_on_the_way(&mapping.configured) {
             allowed = allowed.merged(section);
         }
         sections.push(section);
     }
-    for other in server.shared().into_iter().flat_map(|shared| shared.rules.others(server)) {
+    for other in Shared::of(server).into_iter().flat_map(|shared| shared.rules.others(server)) {
         // SAFETY: as above.
         rules.extend(unsafe { WatchedRule::all(other, Some(&Prefix::NONE), pool) });
     }
@@ -112,7 +114,7 @@ fn common(server: Server<'_>, mapping: &Mapping) -> Vec<(Vec<u8>, Override)> {
 /// The sections of a server that follow a mapping, each with the path that it follows to, as text.
 pub fn following(server: Server<'_>, mapping: &Mapping) -> Vec<(String, String)> {
     let all = server.sections();
-    let patterns: Vec<Pattern<'_>> = all.iter().map_while(|section| section.pattern()).collect();
+    let patterns: Vec<Pattern<'_>> = all.iter().map_while(|section| pattern(*section)).collect();
     let text = |path: &[u8]| docroot::escape(if path.is_empty() { b"/" } else { path });
     follow(&patterns, mapping)
         .into_iter()

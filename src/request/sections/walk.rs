@@ -5,14 +5,15 @@
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use docroot::sections::Mapping;
 
 use crate::httpd::{
     Applied, CopyParts, DECLINED, FORBIDDEN, ForeignModule, Level, Override, OwnPool, Request, Section, SectionList,
-    Status, is_error, log,
+    Status, is_error,
 };
+use crate::module::log;
 use crate::request::rewrite::WatchedRule;
 
 /// How the directories of a request are walked.
@@ -28,7 +29,7 @@ pub enum DirectoryWalk {
 impl DirectoryWalk {
     /// Walks the directories of a request. [`DECLINED`] leaves the walk to httpd.
     #[inline]
-    pub fn run(&self, request: Request<'_>) -> Status {
+    pub fn run(&self, request: Request<'_, '_>) -> Status {
         match self {
             Self::ByHttpd => DECLINED,
             Self::ByList(walk) => walk.run(request).unwrap_or_else(|status| status),
@@ -71,7 +72,7 @@ pub struct Above {
 
 impl ListWalk {
     /// Walks the directories of a request, and applies what core applies after them.
-    fn run(&self, request: Request<'_>) -> Result<Status, Status> {
+    fn run(&self, request: Request<'_, '_>) -> Result<Status, Status> {
         if !self.rules.is_empty() || !self.common.is_empty() {
             self.check_rules(request)?;
         }
@@ -87,12 +88,12 @@ impl ListWalk {
     }
 
     /// Denies a request for which a rule of mod_rewrite would decide differently.
-    fn check_rules(&self, request: Request<'_>) -> Result<(), Status> {
+    fn check_rules(&self, request: Request<'_, '_>) -> Result<(), Status> {
         let Some(real) = request.filename().and_then(|filename| request.canonical(filename)) else { return Ok(()) };
         let real = real.to_bytes();
         let Some(configured) = self.mapping.configured_name(real) else { return Ok(()) };
         let disagrees = |rule: &WatchedRule| rule.disagrees(request.server(), &configured, real);
-        let rewrite = ForeignModule::find(c"mod_rewrite.c");
+        let rewrite = ForeignModule::find(request.server(), c"mod_rewrite.c");
         for (directory, allowed) in &self.common {
             let file = request.htaccess(directory, *allowed)?;
             if file.is_none_or(|file| !rewrite.is_some_and(|rewrite| file.concerns(rewrite))) {
@@ -111,7 +112,7 @@ impl ListWalk {
     ///
     /// A subrequest with the same files gets the list of the request around it: httpd checks access again unless the very
     /// same sections apply to both.
-    fn list_with_files(&self, request: Request<'_>) -> Result<Option<Rc<SectionList>>, Status> {
+    fn list_with_files<'q>(&self, request: Request<'q, '_>) -> Result<Option<Arc<SectionList>>, Status> {
         let mut files = Vec::new();
         for above in &self.above {
             files.extend(request.htaccess(&above.directory, above.allowed)?.map(|section| (above, section)));
@@ -122,21 +123,25 @@ impl ListWalk {
         let addresses = files.iter().map(|(_, file)| file.address()).collect();
         let key = (request.server().address(), self.mapping.clone(), addresses);
         let known = request.ancestors().find_map(|request| {
-            let lists = walked(request).lists.borrow();
-            lists.iter().find(|(known, _)| *known == key).map(|(_, list)| Rc::clone(list))
+            let lists = request.in_pool::<Walked>(WALKED).lists.borrow();
+            lists.iter().find(|(known, _)| *known == key).map(|(_, list)| Arc::clone(list))
         });
         if known.is_some() {
             return Ok(known);
         }
-        let list = Rc::new(self.add_files(request, files)?);
-        walked(request).lists.borrow_mut().push((key, Rc::clone(&list)));
+        let list = Arc::new(self.add_files(request, files)?);
+        request.in_pool::<Walked>(WALKED).lists.borrow_mut().push((key, Arc::clone(&list)));
         Ok(Some(list))
     }
 
     /// Makes the list with some files.
-    fn add_files<'r>(&self, request: Request<'r>, files: Vec<(&Above, Section<'r>)>) -> Result<SectionList, Status> {
+    fn add_files<'q>(
+        &self,
+        request: Request<'q, '_>,
+        files: Vec<(&Above, Section<'q>)>,
+    ) -> Result<SectionList, Status> {
         let parts = CopyParts::new(request.pool());
-        let rewrite = ForeignModule::find(c"mod_rewrite.c");
+        let rewrite = ForeignModule::find(request.server(), c"mod_rewrite.c");
         let mut sections: Vec<Section<'_>> = self.sections.clone();
         for (above, file) in files.into_iter().rev() {
             if rewrite.is_some_and(|rewrite| file.concerns(rewrite)) {
@@ -150,22 +155,22 @@ impl ListWalk {
                 );
                 return Err(FORBIDDEN);
             }
-            sections.insert(above.behind, file.at(&self.mapping.real, false, &parts));
+            sections.insert(above.behind, file.at(&self.mapping.real, false, &parts).finished());
         }
         // SAFETY: only requests of this pool use the list, and the copies are in the pool.
-        Ok(unsafe { SectionList::new(request.server(), &sections, request.pool()) })
+        Ok(unsafe { SectionList::new(request.server().detached(), &sections, request.pool()) })
     }
 
     /// Applies the sections of regular expressions that match either name, as httpd does after all other sections.
     ///
     /// As in httpd, a file in the directory of the request around it is not matched again, and a request to which the
     /// very same sections apply is not checked for access again.
-    fn apply_regexes(&self, request: Request<'_>) {
+    fn apply_regexes(&self, request: Request<'_, '_>) {
         let Some(real) = request.filename() else { return };
         let before = request.applied();
         let around = request.ancestors().skip(1).find_map(|around| {
             let key = (around.address(), request.server().address(), before);
-            let all = walked(around).regexes.borrow();
+            let all = around.in_pool::<Walked>(WALKED).regexes.borrow();
             all.iter().rev().find(|known| (known.request, known.server, known.before) == key).cloned()
         });
         let Some((directory, is_known)) = request.directory() else { return };
@@ -182,12 +187,15 @@ impl ListWalk {
         };
         request.apply_all(applied);
         let (request_address, server) = (request.address(), request.server().address());
+        // SAFETY: only this request and those within it read them, all of which its pool outlives. `before` is compared, and
+        // applies to no other request.
+        let (before, applied) = unsafe { (before.detached(), applied.detached()) };
         let matches = RegexMatches { request: request_address, server, directory, before, matched, applied };
-        walked(request).regexes.borrow_mut().push(matches);
+        request.in_pool::<Walked>(WALKED).regexes.borrow_mut().push(matches);
     }
 
     /// The numbers of the regular expressions that match either name of a file.
-    fn matched(&self, request: Request<'_>, real: &CStr) -> Vec<usize> {
+    fn matched(&self, request: Request<'_, '_>, real: &CStr) -> Vec<usize> {
         let configured = self.mapping.configured_name(real.to_bytes()).and_then(|name| CString::new(name).ok());
         let names = || [configured.as_deref(), Some(real)].into_iter().flatten();
         let is_match = |section: &Section<'_>| names().any(|name| request.is_matched(*section, name));
@@ -203,21 +211,20 @@ struct Walked {
     regexes: RefCell<Vec<RegexMatches>>,
 }
 
-type ListWithFiles = ((*const (), Mapping, Vec<*const ()>), Rc<SectionList>);
+type ListWithFiles = ((usize, Mapping, Vec<usize>), Arc<SectionList>);
 
 /// The regular expressions that applied to a request.
 #[derive(Clone)]
 struct RegexMatches {
-    request: *const (),
-    server: *const (),
+    request: usize,
+    server: usize,
     /// The directory of the request's file.
     directory: Vec<u8>,
     /// The sections that applied without them.
-    before: Applied,
+    before: Applied<'static>,
     matched: Vec<usize>,
-    applied: Applied,
+    applied: Applied<'static>,
 }
 
-fn walked(request: Request<'_>) -> &Walked {
-    request.in_pool(c"mod_realdoc.walked")
-}
+/// What the walks of a request's pool leave.
+const WALKED: &CStr = c"mod_realdoc.walked";

@@ -1,0 +1,205 @@
+//! What a server keeps of the directives.
+//!
+//! Owns: what it has while the configuration is read, how a virtual host inherits that, and what is made of it for requests
+//! when the configuration is complete. Must not: know how directives are read.
+
+use std::ffi::CStr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use docroot::{Cache, Docroot, Lookup, Moment, Os, Resolution, Rules, Settings};
+
+use crate::config::rewrite;
+use crate::httpd::{self, Configuring, Level, OwnPool, Server, Text};
+use crate::module::{Realdoc, log};
+
+/// What a server or virtual host has of this module. There may be thousands, so it is small.
+#[derive(Default)]
+pub struct ServerConfig<'s> {
+    /// What directives set, while the configuration is being read. Gone when requests come.
+    settings: Option<Box<Settings>>,
+    site: Option<Site<'s>>,
+    /// The same for all servers.
+    shared: Option<Arc<Shared<'s>>>,
+}
+
+/// What all servers share.
+pub struct Shared<'s> {
+    /// What this process knows of docroots.
+    pub cache: Cache,
+    /// The sections that have rules of mod_rewrite.
+    pub rules: rewrite::Rules<'s>,
+    /// Where lists of sections live.
+    pub lists: Mutex<Option<OwnPool>>,
+}
+
+// SAFETY: this is the only such type of the module. All that it borrows is behind shared references, so that it is
+// covariant, and no drop of what it has reads anything borrowed.
+unsafe impl<'s> httpd::ServerConfig<'s> for ServerConfig<'s> {
+    type Module = Realdoc;
+
+    fn merged(&self, host: &Self) -> Self {
+        let settings = match (&host.settings, &self.settings) {
+            (Some(host), Some(server)) => Some(Box::new(host.over(server))),
+            (one, other) => one.as_ref().or(other.as_ref()).cloned(),
+        };
+        Self { settings, ..Self::default() }
+    }
+}
+
+impl<'s> ServerConfig<'s> {
+    /// What is kept of a server.
+    #[inline]
+    pub fn of(server: Server<'s>) -> Option<&'s Self> {
+        server.config()
+    }
+
+    /// What directives set, to be set.
+    pub fn settings_mut(&mut self) -> &mut Settings {
+        self.settings.get_or_insert_default()
+    }
+
+    /// What directives set.
+    pub fn settings(&self) -> Option<&Settings> {
+        self.settings.as_deref()
+    }
+
+    /// What requests need; nothing where docroots are not resolved.
+    #[inline]
+    pub fn site(&self) -> Option<&Site<'s>> {
+        self.site.as_ref()
+    }
+
+    /// What all servers share, once the configuration is complete.
+    pub fn shared(&self) -> Option<&Shared<'s>> {
+        self.shared.as_deref()
+    }
+
+    /// A look at a docroot that only a request knows; nothing where docroots are not resolved, and of what is no absolute
+    /// path.
+    pub fn compute(&self, docroot: &CStr, now: Moment) -> Option<(Arc<Docroot>, Lookup)> {
+        let (shared, site) = self.shared().zip(self.site())?;
+        shared.cache.computed(docroot, site.rules, &Os, now, site.every()).ok()
+    }
+}
+
+/// What requests of one server need, all of it known before the first.
+pub struct Site<'s> {
+    docroot: Arc<Docroot>,
+    /// httpd's own string of the docroot, which the address tells from any other without comparing.
+    configured: Text<'s>,
+    /// For how long a look counts, in nanoseconds.
+    window: u64,
+    rules: usize,
+}
+
+impl<'s> Shared<'s> {
+    /// What the servers of a configuration share, once the configuration is complete.
+    pub fn of(server: Server<'s>) -> Option<&'s Self> {
+        ServerConfig::of(server).and_then(ServerConfig::shared)
+    }
+}
+
+impl<'s> Site<'s> {
+    /// What requests to a server need; nothing where docroots are not resolved.
+    #[inline]
+    pub fn of(server: Server<'s>) -> Option<&'s Self> {
+        ServerConfig::of(server).and_then(ServerConfig::site)
+    }
+
+    /// The server's docroot and what this process knows of it.
+    #[inline]
+    pub fn docroot(&self) -> &Arc<Docroot> {
+        &self.docroot
+    }
+
+    /// The docroot as configured, where httpd keeps it.
+    #[inline]
+    pub fn configured(&self) -> Text<'s> {
+        self.configured
+    }
+
+    /// For how long a look counts.
+    #[inline]
+    pub fn every(&self) -> Duration {
+        Duration::from_nanos(self.window)
+    }
+
+    /// Where the server's docroot leads, if this process has looked recently enough.
+    #[inline]
+    pub fn remembered(&self, now: Moment) -> Option<&Resolution> {
+        self.docroot.remembered(now, self.window)
+    }
+
+    /// Where the server's docroot leads, if each request has to see that for itself, and one system call is enough.
+    #[inline]
+    pub fn checked(&self, now: Moment) -> Option<&Resolution> {
+        self.docroot.checked(&Os, now, self.window)
+    }
+}
+
+/// What directives set for a server, and what that inherits; nothing where there is no directive of ours, and once the
+/// configuration is complete.
+pub fn settings(server: Server<'_>) -> Option<&Settings> {
+    ServerConfig::of(server).and_then(ServerConfig::settings)
+}
+
+/// The rules of one server after another. Most have the same settings, which are the main server's.
+#[derive(Default)]
+pub struct RulesOf {
+    nothing: Settings,
+    last: Option<(*const Settings, Rules)>,
+}
+
+impl RulesOf {
+    /// How the docroot of a server is resolved; nothing where it is left alone.
+    pub fn server(&mut self, server: Server<'_>) -> Option<&Rules> {
+        let settings = settings(server).unwrap_or(&self.nothing);
+        let at = std::ptr::from_ref(settings);
+        if self.last.as_ref().is_none_or(|(last, _)| *last != at) {
+            self.last = Some((at, settings.rules()));
+        }
+        settings.enabled().then_some(())?;
+        self.last.as_ref().map(|(_, rules)| rules)
+    }
+}
+
+/// Gives each server of a complete configuration what its requests will need.
+///
+/// A virtual host without any directive of ours shares the main server's `ServerConfig`, but not its docroot, so each
+/// gets one of its own.
+pub fn settle<'s>(configuring: &Configuring<'s>, main: Server<'s>, written: rewrite::Rules<'s>) {
+    let mut cache = Cache::default();
+    let mut rules = RulesOf::default();
+    let entries: Vec<_> = main.with_virtual_hosts().map(|server| entry(server, &mut rules, &mut cache)).collect();
+    cache.settle();
+    let shared = Arc::new(Shared { cache, rules: written, lists: Mutex::default() });
+    let configs = entries.into_iter().map(|entry| ServerConfig {
+        settings: None,
+        site: entry.map(|Entry { docroot, configured, window, rules }| Site { docroot, configured, window, rules }),
+        shared: Some(Arc::clone(&shared)),
+    });
+    httpd::set_server_configs(configuring, main.with_virtual_hosts(), configs.collect());
+}
+
+/// A server's entry in the cache.
+struct Entry<'s> {
+    docroot: Arc<Docroot>,
+    configured: Text<'s>,
+    window: u64,
+    rules: usize,
+}
+
+fn entry<'s>(server: Server<'s>, rules: &mut RulesOf, cache: &mut Cache) -> Option<Entry<'s>> {
+    let configured = server.configured_document_root()?;
+    let rules = cache.rules(rules.server(server)?);
+    let every = settings(server).map_or(Duration::ZERO, Settings::every);
+    let window = every.as_nanos().try_into().unwrap_or(u64::MAX);
+    match cache.configured(configured, rules) {
+        Ok(docroot) => Some(Entry { docroot, configured: configured.into(), window, rules }),
+        Err(error) => {
+            log!(server, Level::Warning, "{}: left as configured: {error}", configured.to_string_lossy());
+            None
+        }
+    }
+}

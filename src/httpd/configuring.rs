@@ -1,0 +1,34 @@
+//! The time at which httpd configures itself.
+//!
+//! Owns: the proof that there is one thread. Must not: outlive the call that httpd made.
+
+use std::marker::PhantomData;
+
+use super::pool::Pool;
+
+/// The proof that httpd is configuring itself, in its only thread: no request is served meanwhile. `'s` lasts as long as
+/// that configuration.
+///
+/// Each function that httpd calls for that makes one, and lends it to those that write what requests read. It can be
+/// neither copied nor sent to another thread.
+pub struct Configuring<'s> {
+    pool: Pool<'s>,
+    /// `'s` can be neither lengthened nor shortened.
+    life: PhantomData<fn(&'s ()) -> &'s ()>,
+}
+
+impl<'s> Configuring<'s> {
+    /// Makes the proof.
+    ///
+    /// # Safety
+    /// It must be dropped before the function returns that httpd has called to configure itself. `pool` is the pool of
+    /// the configuration, and the configuration lives for `'s`.
+    pub unsafe fn new(pool: Pool<'s>) -> Self {
+        Self { pool, life: PhantomData }
+    }
+
+    /// The pool of the configuration.
+    pub fn pool(&self) -> Pool<'s> {
+        self.pool
+    }
+}

@@ -1,0 +1,214 @@
+//! The tree of a request: the request from the network, its subrequests and its internal redirects.
+//!
+//! Owns: who comes from whom, what a module keeps of each, and what lives as long as all of them. Must not: know what is
+//! kept.
+
+use std::any::TypeId;
+use std::ffi::CStr;
+use std::marker::PhantomData;
+use std::ptr;
+
+use apache_sys as sys;
+
+use super::module::{Module, RequestState, own_config, set_own_config};
+use super::pool::Pool;
+use super::request::{Invariant, Request};
+
+impl<'q, 'r> Request<'q, 'r> {
+    /// Whether it came from the network: whether it is a part or a continuation of no other request.
+    #[inline]
+    pub fn is_from_network(self) -> bool {
+        // SAFETY: the request is live.
+        unsafe { (*self.raw).main.is_null() && (*self.raw).prev.is_null() }
+    }
+
+    /// Whether it is a part of another request.
+    pub fn is_subrequest(self) -> bool {
+        // SAFETY: the request is live.
+        !unsafe { (*self.raw).main }.is_null()
+    }
+
+    /// It, the request that it is a part or a continuation of, and so on up to the root of the tree.
+    #[inline]
+    pub fn ancestors(self) -> impl Iterator<Item = Ancestor<'q, 'r>> {
+        std::iter::successors(Some(self.as_ancestor()), |request| request.parent())
+    }
+
+    /// The request that came from the network.
+    #[inline]
+    pub fn root(self) -> Root<'r> {
+        let mut root = self.as_ancestor();
+        while let Some(parent) = root.parent() {
+            root = parent;
+        }
+        Root { raw: root.raw, life: PhantomData }
+    }
+
+    /// The address. For comparing addresses only.
+    pub fn address(self) -> usize {
+        self.raw.addr()
+    }
+
+    /// What a module keeps of the request.
+    #[inline]
+    pub fn state<S: RequestState<'r>>(self) -> Option<S> {
+        self.as_ancestor().state()
+    }
+
+    /// Makes `state` what a module keeps of the request.
+    #[inline]
+    pub fn set_state<S: RequestState<'r>>(self, state: S) {
+        self.as_ancestor().set_state(state);
+    }
+
+    /// As [`Ancestor::in_pool`].
+    pub fn in_pool<T: Default + Send + 'static>(self, key: &'static CStr) -> &'q T {
+        self.as_ancestor().in_pool(key)
+    }
+
+    #[inline]
+    fn as_ancestor(self) -> Ancestor<'q, 'r> {
+        Ancestor { raw: self.raw, life: PhantomData }
+    }
+}
+
+/// A request that another one is a part or a continuation of, and which lives for `'q` at least; or that one itself.
+#[derive(Clone, Copy)]
+pub struct Ancestor<'q, 'r: 'q> {
+    raw: *mut sys::request_rec,
+    life: PhantomData<(&'q (), Invariant<'r>)>,
+}
+
+impl<'q, 'r> Ancestor<'q, 'r> {
+    #[inline]
+    fn parent(self) -> Option<Self> {
+        // SAFETY: both are null or requests that outlive this one: a subrequest's pool is a child of its main
+        // request's, and a redirect shares the pool of the request before.
+        let (main, prev) = unsafe { ((*self.raw).main, (*self.raw).prev) };
+        // A redirect within a subrequest has both, and its predecessor is the nearer one.
+        let parent = if prev.is_null() { main } else { prev };
+        (!parent.is_null()).then_some(Self { raw: parent, life: PhantomData })
+    }
+
+    /// The address. For comparing addresses only.
+    pub fn address(self) -> usize {
+        self.raw.addr()
+    }
+
+    /// What a module keeps of the request.
+    #[inline]
+    pub fn state<S: RequestState<'r>>(self) -> Option<S> {
+        // SAFETY: a request has a configuration vector. What it has in the place of the module is null or what `set_state`
+        // put there, which is valid for `'r`.
+        unsafe { S::from_raw(own_config::<S::Module>((*self.raw).request_config)) }
+    }
+
+    /// Makes `state` what a module keeps of the request.
+    #[inline]
+    pub fn set_state<S: RequestState<'r>>(self, state: S) {
+        // SAFETY: a request has a configuration vector of its own, and the state is valid for as long as the tree.
+        unsafe { set_own_config::<S::Module>((*self.raw).request_config, state.into_raw()) };
+    }
+
+    /// Makes a module keep nothing of the request.
+    pub fn unset_state<M: Module>(self) {
+        // SAFETY: a request has a configuration vector of its own.
+        unsafe { set_own_config::<M>((*self.raw).request_config, ptr::null_mut()) };
+    }
+
+    /// A value that lives in the pool of this request, and begins as its default. A redirected request has the same
+    /// pool, and so the same value; a subrequest has its own. Each type has one `key`, which begins with the name of the
+    /// module.
+    ///
+    /// # Panics
+    /// If another type has the key.
+    pub fn in_pool<T: Default + Send + 'static>(self, key: &'static CStr) -> &'q T {
+        /// A value and its type. The type comes first, so that it can be read whatever the type is.
+        #[repr(C)]
+        struct Typed<T> {
+            id: TypeId,
+            value: T,
+        }
+        let id = TypeId::of::<T>();
+        let mut found = ptr::null_mut();
+        // SAFETY: a request has a pool, which keeps values by keys that are C strings. What it keeps under a key of this
+        // module was put there below, and lives as long as the pool.
+        unsafe {
+            let pool = Pool::new((*self.raw).pool);
+            sys::apr_pool_userdata_get(&mut found, key.as_ptr(), pool.raw);
+            if found.is_null() {
+                let value: &Typed<T> = pool.own(Typed { id, value: T::default() });
+                sys::apr_pool_userdata_setn(ptr::from_ref(value).cast(), key.as_ptr(), None, pool.raw);
+                return &value.value;
+            }
+            assert!(*found.cast::<TypeId>() == id, "two types have the key {key:?}");
+            &(*found.cast::<Typed<T>>()).value
+        }
+    }
+}
+
+/// The request at the root of a tree, which came from the network. What its pool holds, all requests of the tree may use.
+#[derive(Clone, Copy)]
+pub struct Root<'r> {
+    raw: *mut sys::request_rec,
+    life: PhantomData<fn(&'r ()) -> &'r ()>,
+}
+
+impl<'r> Root<'r> {
+    /// The pool that lives as long as the tree.
+    #[inline]
+    pub fn pool(self) -> Pool<'r> {
+        // SAFETY: a request has a pool, which lives as long as the request, and which this thread may use.
+        unsafe { Pool::new((*self.raw).pool) }
+    }
+
+    /// What a module keeps of the request.
+    #[inline]
+    pub fn state<S: RequestState<'r>>(self) -> Option<S> {
+        self.as_ancestor().state()
+    }
+
+    /// Makes `state` what a module keeps of the request.
+    #[inline]
+    pub fn set_state<S: RequestState<'r>>(self, state: S) {
+        self.as_ancestor().set_state(state);
+    }
+
+    /// Owns a value of a module for the tree, and drops it when the pool is destroyed. For what is rare: most trees need
+    /// nothing that must be dropped.
+    #[cold]
+    pub fn own<M: Module + 'static, T: Send + 'static>(self, value: T) -> &'r T {
+        &self.pool().own(Owned { root: self.raw, module: PhantomData::<M>, value }).value
+    }
+
+    fn as_ancestor(self) -> Ancestor<'r, 'r> {
+        Ancestor { raw: self.raw, life: PhantomData }
+    }
+}
+
+/// What the pool of a root request owns for its tree.
+struct Owned<M: Module, T> {
+    root: *mut sys::request_rec,
+    module: PhantomData<M>,
+    value: T,
+}
+
+// SAFETY: the request lives in the pool that owns this, and goes with the pool from thread to thread.
+unsafe impl<M: Module, T: Send> Send for Owned<M, T> {}
+
+impl<M: Module, T> Drop for Owned<M, T> {
+    /// Makes the requests forget the tree before the value is dropped. A cleanup of another module, registered earlier,
+    /// runs later than this one; whatever it does must not lead back here.
+    fn drop(&mut self) {
+        let mut request = self.root;
+        while !request.is_null() {
+            // SAFETY: the root request and those that it was redirected to live in the pool that is being destroyed,
+            // which runs its cleanups before it takes any memory back. (Subrequests live in child pools, which are
+            // gone by now.)
+            unsafe {
+                set_own_config::<M>((*request).request_config, ptr::null_mut());
+                request = (*request).next;
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! A request's walk through the sections of the configuration.
+//!
+//! Owns: what httpd's own functions make of sections and `.htaccess` files for one request. Must not: decide which sections
+//! apply.
+
+use std::ffi::{CStr, OsStr, c_char, c_int};
+use std::marker::PhantomData;
+use std::os::unix::ffi::OsStrExt;
+use std::ptr;
+
+use apache_sys as sys;
+
+use super::config_tree::words;
+use super::request::Request;
+use super::section::{Override, Section};
+use super::section_list::SectionList;
+
+/// What httpd says of a request; an error ends it.
+pub type Status = c_int;
+
+/// Left to whoever comes next.
+pub const DECLINED: Status = sys::DECLINED;
+
+/// The file does not exist.
+pub const NOT_FOUND: Status = sys::HTTP_NOT_FOUND;
+
+/// The file cannot be served at present.
+pub const SERVICE_UNAVAILABLE: Status = sys::HTTP_SERVICE_UNAVAILABLE;
+
+/// The request is denied.
+pub const FORBIDDEN: Status = sys::HTTP_FORBIDDEN;
+
+/// Whether a status ends the request.
+pub fn is_error(status: Status) -> bool {
+    status != sys::OK && status != sys::DECLINED
+}
+
+impl<'q> Request<'q, '_> {
+    /// Walks the directories of the request's file by a list of sections (`ap_directory_walk`).
+    pub fn walk_directories(self, list: &SectionList) -> Status {
+        /// Puts the server back, whatever happens.
+        struct Restore(*mut sys::request_rec, *mut sys::server_rec);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                // SAFETY: the request is live for as long as the walk.
+                unsafe { (*self.0).server = self.1 };
+            }
+        }
+        // SAFETY: the request is live and used by this thread only; the list differs from its server in nothing but the
+        // sections, and lives as long as whoever made it promised.
+        unsafe {
+            let _restore = Restore(self.raw, (*self.raw).server);
+            (*self.raw).server = list.server;
+            sys::ap_directory_walk(self.raw)
+        }
+    }
+
+    /// Applies the `<Location>` sections (`ap_location_walk`).
+    pub fn walk_locations(self) -> Status {
+        // SAFETY: the request is live.
+        unsafe { sys::ap_location_walk(self.raw) }
+    }
+
+    /// Applies the `<Files>` sections (`ap_file_walk`).
+    pub fn walk_files(self) -> Status {
+        // SAFETY: the request is live, and its directories are walked.
+        unsafe { sys::ap_file_walk(self.raw) }
+    }
+
+    /// Lets a section apply to the request, after all that do so far.
+    pub fn apply(self, section: Section<'q>) {
+        // SAFETY: the request is live, and each of the two is a vector that lives as long as the request.
+        unsafe {
+            (*self.raw).per_dir_config =
+                sys::ap_merge_per_dir_configs((*self.raw).pool, (*self.raw).per_dir_config, section.raw);
+        }
+    }
+
+    /// Which sections apply to the request so far.
+    pub fn applied(self) -> Applied<'q> {
+        // SAFETY: the request is live.
+        Applied { raw: unsafe { (*self.raw).per_dir_config }, life: PhantomData }
+    }
+
+    /// Lets just these sections apply to the request.
+    pub fn apply_all(self, applied: Applied<'q>) {
+        // SAFETY: the request is live, and the vector lives as long as the request.
+        unsafe { (*self.raw).per_dir_config = applied.raw };
+    }
+
+    /// Whether a section of a regular expression is for a path. What it captures by names becomes variables of the
+    /// request, as httpd makes them.
+    pub fn is_matched(self, section: Section<'_>, path: &CStr) -> bool {
+        // SAFETY: the section has an expression (else nothing is matched), and maybe names for what it captures: an array
+        // of C strings, null where there is no name. The expression writes as many places as it is given.
+        unsafe {
+            let core = section.core();
+            if core.is_null() || (*core).r.is_null() || (*self.raw).subprocess_env.is_null() {
+                return false;
+            }
+            let names = (*core).refs;
+            let count = if names.is_null() { 0 } else { (*names).nelts as usize };
+            let mut places: Vec<sys::ap_regmatch_t> = vec![std::mem::zeroed(); count];
+            if sys::ap_regexec((*core).r, path.as_ptr(), count, places.as_mut_ptr(), 0) != 0 {
+                return false;
+            }
+            for (index, place) in places.iter().enumerate() {
+                let name = *(*names).elts.cast::<*const c_char>().add(index);
+                let range = usize::try_from(place.rm_so).ok().zip(usize::try_from(place.rm_eo).ok());
+                let Some((start, end)) = range.filter(|_| !name.is_null()) else { continue };
+                if let Some(value) = path.to_bytes().get(start..end) {
+                    sys::apr_table_setn((*self.raw).subprocess_env, name, self.pool().copy(value).as_ptr());
+                }
+            }
+            true
+        }
+    }
+
+    /// Reads the `.htaccess` file of a directory, if there is one and `allowed` lets it say anything.
+    ///
+    /// # Errors
+    /// The status to answer with, where the file cannot be read or says what it may not.
+    pub fn htaccess(self, directory: &[u8], allowed: Override) -> Result<Option<Section<'q>>, Status> {
+        if allowed.is_nothing() {
+            return Ok(None);
+        }
+        let directory = self.pool().copy(&[directory, b"/"].concat());
+        let mut read = ptr::null_mut();
+        // SAFETY: httpd's function, called as its own walk does. The names of the files are those of the server.
+        let status = unsafe {
+            let names = (*sys::realdoc_core_server_config((*self.raw).server)).access_name;
+            let (directives, options) = (allowed.directives as c_int, allowed.options);
+            sys::ap_parse_htaccess(&mut read, self.raw, directives, options, allowed.list, directory.as_ptr(), names)
+        };
+        if status != sys::OK {
+            return Err(status);
+        }
+        // SAFETY: httpd keeps what it has read in the pool of the request.
+        Ok((!read.is_null()).then(|| unsafe { Section::new(read) }))
+    }
+
+    /// The text of the `.htaccess` file of a directory: the first that is there, by the names that the server gives such
+    /// files.
+    pub fn htaccess_text(self, directory: &[u8]) -> Option<Vec<u8>> {
+        // SAFETY: core keeps the names of a server's files as a C string.
+        let names = unsafe { CStr::from_ptr((*sys::realdoc_core_server_config((*self.raw).server)).access_name) };
+        let paths = words(self.pool(), names).into_iter().map(|name| [directory, b"/", &name[..]].concat());
+        paths.into_iter().find_map(|path| std::fs::read(OsStr::from_bytes(&path)).ok())
+    }
+}
+
+/// The sections that apply to a request, merged. Two are equal if they are the very same.
+#[derive(Clone, Copy)]
+pub struct Applied<'q> {
+    raw: *mut sys::ap_conf_vector_t,
+    life: PhantomData<&'q ()>,
+}
+
+// SAFETY: merged sections are only read once they are made.
+unsafe impl Send for Applied<'_> {}
+
+impl Applied<'_> {
+    /// The same sections, where the caller knows better how long they live.
+    ///
+    /// # Safety
+    /// They must not be used any longer than they live.
+    pub unsafe fn detached<'p>(self) -> Applied<'p> {
+        Applied { raw: self.raw, life: PhantomData }
+    }
+}
+
+impl PartialEq for Applied<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        ptr::eq(self.raw, other.raw)
+    }
+}
+
+impl Eq for Applied<'_> {}
