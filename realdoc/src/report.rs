@@ -83,19 +83,22 @@ pub enum Event<'a> {
         /// Why.
         reason: String,
     },
-    /// What has become of the links, in numbers; the last event of a command that flips links, unless it fails.
+    /// What has become of the links, in numbers. Each activation has one, whether or not the command fails afterwards; a
+    /// rollback that is asked for is an activation, and one after a failed probe is part of it.
     Sum {
-        /// How many were flipped, or would be.
+        /// How many were flipped and lead there still, or would be flipped.
         flipped: usize,
         /// How many led there before.
         already: usize,
+        /// How many were flipped and do not lead there any more, because the probe failed.
+        taken_back: usize,
         /// How many were not reached or could not be flipped.
         failed: usize,
         /// How long all of it took.
         seconds: f64,
-        /// Whether anything is different now.
+        /// Whether a link leads elsewhere now than before.
         changed: bool,
-        /// The activation, for `rollback --of`.
+        /// The activation, for `rollback --of`; none if nothing was flipped.
         id: Option<String>,
         /// Whether nothing was done.
         dry_run: bool,
@@ -188,12 +191,13 @@ impl Report {
             return;
         }
         match event {
-            Event::Sum { flipped, already, failed, seconds, dry_run, .. } => {
-                let already = if *already > 0 { format!(", {already} already there") } else { String::new() };
+            Event::Sum { flipped, already, taken_back, failed, seconds, dry_run, .. } => {
+                let some = |count: &usize, what| if *count > 0 { format!(", {count} {what}") } else { String::new() };
+                let more = some(already, "already there") + &some(taken_back, "taken back");
                 say_result(&if *dry_run {
-                    format!("{flipped} would be flipped{already}")
+                    format!("{flipped} would be flipped{more}")
                 } else {
-                    format!("{flipped} flipped{already}, {failed} failed, {seconds:.1} s")
+                    format!("{flipped} flipped{more}, {failed} failed, {seconds:.1} s")
                 });
             }
             Event::Step { message, .. } => say_aside("", Style::new(), message),

@@ -23,25 +23,29 @@ use crate::tool::Tool;
 /// What has become of the links.
 #[derive(Debug, Default)]
 pub struct Flipped {
-    /// The instances that were flipped.
+    /// The instances that were flipped, and lead there still.
     pub flipped: Vec<String>,
+    /// How many were flipped and do not lead there any more, because the probe failed.
+    pub taken_back: usize,
     /// How many led there before.
     pub already: usize,
     /// The others; only after a rollback.
     pub left: Vec<Left>,
-    /// The activation, if there was one.
+    /// Its entry in the history, if there is one.
     pub id: Option<String>,
-    /// How the reload has ended.
-    pub reloaded: Option<Error>,
+    /// What went wrong when the links were flipped: the reload, the probe, a signal.
+    pub error: Option<Error>,
 }
 
 impl Flipped {
-    /// Says what has become of the links, in one line.
+    /// Says what has become of the links, in one line. Once for each activation, however the command ends, because a
+    /// rollback of it goes by the id.
     pub fn say_sum(&self, tool: &Tool, state: &State, missed: usize) {
         let seconds = tool.started.elapsed().as_secs_f64();
         tool.report.say(&Event::Sum {
             flipped: self.flipped.len(),
             already: self.already,
+            taken_back: self.taken_back,
             failed: self.left.len() + missed,
             seconds: (seconds * 1000.0).round() / 1000.0,
             changed: !self.flipped.is_empty() && !state.is_dry_run(),
@@ -54,7 +58,7 @@ impl Flipped {
 /// Flips links: an activation all or none, a rollback all that can be.
 ///
 /// # Errors
-/// Whatever can go wrong; every link is then as it was, except with [`Error::ReloadFailed`] and [`Error::Mixed`].
+/// Whatever can go wrong before the links are flipped; every link is then as it was, except with [`Error::Mixed`].
 pub fn flip(
     tool: &Tool,
     state: &mut State,
@@ -84,33 +88,26 @@ pub fn flip(
     if plan.is_empty() {
         // One that was interrupted is anybody's to run; one that has failed, of whoever wants the links where they are.
         if state.journal.reload.as_ref().is_some_and(|reload| !reload.failed || flipped.already > 0) {
-            flipped.reloaded = reloaded(tool, state)?;
+            flipped.error = reload(tool, state).err();
         }
         return Ok(flipped);
     }
     let entry = Entry { why: flipping.why.clone(), ..entry(direction, &plan) };
-    flipped.id = Some(entry.id.clone());
+    let id = entry.id.clone();
     let (done, stuck) = flip_and_record(tool, state, direction, entry, plan)?;
+    flipped.id = Some(id).filter(|_| !done.is_empty());
     flipped.flipped = done;
     flipped.left.extend(stuck);
     // It is done: a signal that came during the last steps must not keep the reload from running.
     let late = tool.interrupt.take();
     if !flipped.flipped.is_empty() {
-        flipped.reloaded = reloaded(tool, state)?;
+        flipped.error = reload(tool, state).err();
     }
-    late.map_or(Ok(flipped), |signal| {
+    if let Some(signal) = late {
         tool.report.note("the signal came when every link was flipped");
-        Err(Error::Interrupted(signal))
-    })
-}
-
-/// Runs the reload command. That it has failed is told when all the rest is.
-fn reloaded(tool: &Tool, state: &mut State) -> Result<Option<Error>> {
-    match reload(tool, state) {
-        Ok(()) => Ok(None),
-        Err(error @ Error::ReloadFailed { .. }) => Ok(Some(error)),
-        Err(error) => Err(error),
+        flipped.error.get_or_insert(Error::Interrupted(signal));
     }
+    Ok(flipped)
 }
 
 /// An activation is refused if a link cannot be flipped; a rollback leaves that link.

@@ -12,7 +12,8 @@ use crate::tool::Tool;
 /// Flips the instances that are named to a release.
 ///
 /// # Errors
-/// Whatever can go wrong; every link is then as it was, except with [`Error::ReloadFailed`] and [`Error::Mixed`].
+/// Whatever can go wrong; every link is then as it was, except with [`Error::ReloadFailed`], [`Error::Mixed`],
+/// [`Error::Partial`], and a signal that came after the flip.
 pub fn run(tool: &Tool, release: &str, instances: &Selection, flipping: &Flipping, change: Change) -> Result<()> {
     let (mut state, _) = activation::begin(tool, change.dry_run, change.wait)?;
     let name = state.store.find(release)?.name;
@@ -22,7 +23,7 @@ pub fn run(tool: &Tool, release: &str, instances: &Selection, flipping: &Flippin
 /// As [`run`], for a release whose name is known; in a dry run it need not exist.
 ///
 /// # Errors
-/// As [`run`].
+/// As [`activation::flip`].
 pub fn activate(
     tool: &Tool,
     state: &mut State,
@@ -36,9 +37,9 @@ pub fn activate(
     for missed in &missed {
         tool.report.warn(missed.to_string());
     }
-    let flipped = activation::flip(tool, state, Direction::Activate, moves, flipping)?;
-    if !flipped.flipped.is_empty() && flipped.reloaded.is_none() && !state.is_dry_run() {
-        probe::probe(tool, state, name, &flipped.flipped, flipped.id.as_deref().unwrap_or_default())?;
+    let mut flipped = activation::flip(tool, state, Direction::Activate, moves, flipping)?;
+    if !flipped.flipped.is_empty() && flipped.error.is_none() && !state.is_dry_run() {
+        flipped.error = probe::probe(tool, state, name, &mut flipped).err();
     }
     Ok(Activated { name: name.to_owned(), flipped, missed })
 }
@@ -85,21 +86,21 @@ pub struct Activated {
 }
 
 impl Activated {
-    /// Whether the reload has failed, so that there is something else to do than to go on.
+    /// Whether something went wrong after the flip, so that there is something else to do than to go on.
     #[must_use]
-    pub fn is_reload_owed(&self) -> bool {
-        self.flipped.reloaded.is_some()
+    pub fn has_failed(&self) -> bool {
+        self.flipped.error.is_some()
     }
 
     /// Says the sum.
     ///
     /// # Errors
-    /// [`Error::ReloadFailed`]; [`Error::Partial`] if not all links were reached.
+    /// What went wrong after the flip; [`Error::Partial`] if not all links were reached.
     pub fn finish(self, tool: &Tool, state: &State) -> Result<()> {
         let Self { name, flipped, missed } = self;
         flipped.say_sum(tool, state, missed.len());
         let done = flipped.flipped.len() + flipped.already;
-        match flipped.reloaded {
+        match flipped.error {
             Some(error) => Err(error),
             None => self::missed(&missed, &format!("{done} lead to {name}")),
         }

@@ -51,18 +51,18 @@ pub fn run(
         activate::activate(tool, &mut state, &staged.name, round, flipping)?.finish(tool, &state)?;
     }
     let activated = activate::activate(tool, &mut state, &staged.name, last, flipping)?;
-    if activated.is_reload_owed() {
+    if activated.has_failed() {
         return activated.finish(tool, &state);
     }
     drop(staged);
     let rules = Rules { keep: tool.config.releases.keep, adopted: false, explain: false };
-    match prune::prune(tool, &mut state, rules) {
-        Err(error @ Error::Interrupted(_)) => return Err(error),
+    let pruned = prune::prune(tool, &mut state, rules);
+    if let Err(error) = &pruned {
         // What was asked for is done.
-        Err(error) => tool.report.warn(format!("old releases stay: {error}")),
-        Ok(()) => {}
+        tool.report.warn(format!("old releases stay: {error}"));
     }
-    activated.finish(tool, &state)
+    activated.finish(tool, &state)?;
+    pruned.or_else(|error| if matches!(error, Error::Interrupted(_)) { Err(error) } else { Ok(()) })
 }
 
 /// The commits between what the links lead to and what they will lead to, as far as the repository knows them.

@@ -47,9 +47,9 @@ pub fn rollback(tool: &Tool, wanted: &Wanted, change: Change) -> Result<()> {
         Some(id) => take_back(tool, &mut state, id, &wanted.flipping)?,
     };
     flipped.say_sum(tool, &state, 0);
-    let Flipped { flipped, already, left, reloaded, .. } = flipped;
+    let Flipped { flipped, already, left, error, .. } = flipped;
     let done = flipped.len() + already;
-    if let Some(error) = reloaded {
+    if let Some(error) = error {
         return Err(error);
     }
     if left.is_empty() {

@@ -5,7 +5,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use serde_json::Value;
+use rustix::process::Signal;
+use serde_json::{Value, json};
 
 use crate::place::{Place, Said};
 
@@ -14,8 +15,35 @@ impl Said {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    #[track_caller]
     fn sum(&self) -> Value {
-        self.events().into_iter().find(|event| event["event"] == "sum").unwrap()
+        let mut sums = self.sums();
+        assert_eq!(sums.len(), 1, "{}\n{}", self.out, self.err);
+        sums.remove(0)
+    }
+
+    fn sums(&self) -> Vec<Value> {
+        self.events().into_iter().filter(|event| event["event"] == "sum").collect()
+    }
+}
+
+impl Place {
+    /// The ids of the activations in the history, the last one first.
+    fn activations(&self) -> Vec<Value> {
+        let entries = self.ok(&["log", "--json"]).out;
+        let entries = entries.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        entries.filter(|entry| entry["action"] == "activate").map(|entry| entry["id"].clone()).collect()
+    }
+
+    /// A sum as it should be, but for the time that it took.
+    #[track_caller]
+    fn assert_sum(&self, sum: &Value, numbers: [usize; 3], id: &Value) {
+        let expected = json!({ "flipped": numbers[0], "taken_back": numbers[1], "failed": numbers[2], "id": id,
+            "changed": numbers[0] > 0 });
+        for (key, value) in expected.as_object().unwrap() {
+            assert_eq!(&sum[key], value, "{key} in {sum}");
+        }
+        assert!(id.is_string(), "{id}");
     }
 }
 
@@ -95,6 +123,58 @@ fn an_activation_is_taken_back_by_its_id_and_only_once() {
     let log = place.ok(&["log", "--json"]).out;
     let first: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
     place.run(&["rollback", "--of", first["id"].as_str().unwrap()]).code(3).has("had no link");
+}
+
+#[test]
+fn a_failed_probe_leaves_the_sum_of_its_activation() {
+    let place = Place::three("[commands]\nprobe = \"! test -e ROOT/sick\"\nprobe_for = \"0s\"");
+    for tag in ["v1", "v2"] {
+        place.ok(&["deploy", tag, "--all"]);
+    }
+    fs::write(place.at("sick"), "").unwrap();
+    let said = place.run(&["deploy", "v3", "--all", "--json"]).code(12);
+    let id = &place.activations()[0];
+    place.assert_sum(&said.sum(), [0, 3, 0], id);
+    // It has been taken back, and nobody goes further back.
+    let of = ["rollback", "--of", id.as_str().unwrap(), "--json"];
+    assert_eq!(place.ok(&of).sum()["changed"], false);
+    for link in ["www/a", "www/b", "www/c"] {
+        assert_eq!(place.leads(link), Some(place.release("v2")));
+    }
+    place.ok(&["mark-bad", "v3", "--clear"]);
+    place.run(&["activate", "v3", "--all"]).code(12).has("0 flipped, 3 taken back, 0 failed, ");
+    // A link that has nothing to go back to stays flipped, and is told as such.
+    let place = Place::three("[commands]\nprobe = \"false\"\nprobe_for = \"0s\"");
+    symlink(place.at("www"), place.at("www/a")).unwrap();
+    let said = place.run(&["deploy", "v1", "--all", "--json"]).code(12);
+    place.assert_sum(&said.sum(), [2, 1, 0], &place.activations()[0]);
+}
+
+#[test]
+fn every_activation_has_a_sum_of_its_own_however_the_command_ends() {
+    let rules = "[commands]\ncheck = \"! test -e ROOT/unsound\"\nprobe_for = \"0s\"\n\
+                 reload = \"! test -e ROOT/reload || { echo > ROOT/ready; read line < ROOT/gate; }\"\n\
+                 probe = \"! test -e ROOT/probe || { echo > ROOT/ready; read line < ROOT/gate; }\"";
+    let place = Place::three(rules);
+    let said = place.ok(&["deploy", "v1", "--canary", "a", "--then-all", "--json"]);
+    let [rest, canary] = &place.activations()[..] else { panic!() };
+    place.assert_sum(&said.sums()[0], [1, 0, 0], canary);
+    place.assert_sum(&said.sums()[1], [2, 0, 0], rest);
+    for (step, tag) in [("reload", "v2"), ("probe", "v3")] {
+        place.ok(&["stage", tag]);
+        place.fifo("ready");
+        place.fifo("gate");
+        fs::write(place.at(step), "").unwrap();
+        let running = place.start(place.command(&["activate", tag, "--all", "--json"]), "ready");
+        running.signal(Signal::TERM);
+        let said = running.end().code(143);
+        place.assert_sum(&said.sum(), [3, 0, 0], &place.activations()[0]);
+        fs::remove_file(place.at(step)).unwrap();
+    }
+    // Where nothing was flipped, there is nothing to take back.
+    fs::write(place.at("unsound"), "").unwrap();
+    let sum = place.run(&["rollback", "--all", "--json"]).code(5).sum();
+    assert_eq!((&sum["flipped"], &sum["failed"], &sum["id"]), (&0.into(), &3.into(), &Value::Null));
 }
 
 #[test]
