@@ -113,9 +113,7 @@ pub fn flip(
 /// An activation is refused if a link cannot be flipped; a rollback leaves that link.
 pub(super) fn leave(tool: &Tool, direction: Direction, left: Vec<Left>) -> Result<Vec<Left>> {
     if direction == Direction::Rollback {
-        for left in &left {
-            left.say(&tool.report);
-        }
+        Left::say_all(&left, &tool.report);
         return Ok(left);
     }
     match &left[..] {

@@ -111,8 +111,35 @@ impl Left {
         Self { instance: name, link, from: None, to: None, error }
     }
 
+    /// Says which links stay. Many that stay for the same reason are one line, for people.
+    pub fn say_all(all: &[Self], report: &Report) {
+        let mut ways: BTreeMap<_, Vec<&Self>> = BTreeMap::new();
+        for left in all {
+            ways.entry((&left.from, &left.to, left.error.to_string())).or_default().push(left);
+        }
+        for ((from, _, error), lefts) in ways {
+            match from {
+                Some(from) if lefts.len() > FEW && !report.wants_each() => {
+                    report.result(&format!("untouched, still {from}: {} links: {error}", lefts.len()));
+                }
+                _ => lefts.iter().for_each(|left| left.say(report)),
+            }
+        }
+    }
+
+    /// Why links stay, each reason once, and not more of them than somebody reads.
+    #[must_use]
+    pub fn reasons(all: &[Self], separator: &str) -> String {
+        let mut reasons: Vec<String> = all.iter().map(|left| left.error.to_string()).collect();
+        reasons.dedup();
+        let more = reasons.len().saturating_sub(FEW);
+        reasons.truncate(FEW);
+        reasons.extend((more > 0).then(|| format!("and {more} more")));
+        reasons.join(separator)
+    }
+
     /// Says that it stays.
-    pub fn say(&self, report: &Report) {
+    fn say(&self, report: &Report) {
         let Self { instance, link, from, to, error } = self;
         if from.is_none() {
             return report.warn(error.to_string());

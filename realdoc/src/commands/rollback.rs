@@ -3,7 +3,7 @@
 //! Owns: which target an instance goes back to. Must not: flip (`activation` does), or go by names and times; only the
 //! history knows what an instance ran before. It is never refused as a whole: whoever can go back goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::activation::{self, Direction, Flipped, Left, Move, PutBack};
 use crate::cli::{Change, Flipping, Selection};
@@ -55,7 +55,7 @@ pub fn rollback(tool: &Tool, wanted: &Wanted, change: Change) -> Result<()> {
     if left.is_empty() {
         return Ok(());
     }
-    let reasons = |separator: &str| left.iter().map(|left| left.error.to_string()).collect::<Vec<_>>().join(separator);
+    let reasons = |separator: &str| Left::reasons(&left, separator);
     if done > 0 {
         return Err(Error::Partial { done: format!("{done} went back"), left: reasons("; ") });
     }
@@ -78,7 +78,7 @@ fn go_back(tool: &Tool, state: &mut State, put_back: &PutBack, wanted: &Wanted) 
         Err(error) => return Err(found.strict().err().unwrap_or(error)),
         Ok(chosen) => chosen,
     };
-    let from = from.as_deref().map(|text| state.store.find(text)).transpose()?;
+    let from = from.as_deref().map(|text| origin(state, &chosen.instances, text)).transpose()?;
     let release = release.as_deref().map(|text| state.store.find(text)).transpose()?;
     if let Some(release) = &release
         && let Some(obstacle) = state.obstacle(&release.name)
@@ -108,7 +108,7 @@ fn go_back(tool: &Tool, state: &mut State, put_back: &PutBack, wanted: &Wanted) 
         }
         let place = link::look(&state.store, &instance.link);
         let now = place.as_ref().ok().and_then(Place::id);
-        if from.as_ref().is_some_and(|from| now.as_deref() != Some(&from.name)) {
+        if from.as_ref().is_some_and(|from| now.as_ref() != Some(from)) {
             continue;
         }
         let target = place.and_then(|_| match &release {
@@ -128,7 +128,7 @@ fn go_back(tool: &Tool, state: &mut State, put_back: &PutBack, wanted: &Wanted) 
         && moves.is_empty()
         && left.is_empty()
     {
-        tool.report.note(format!("nothing leads to {}", from.name));
+        tool.report.note(format!("nothing leads to {from}"));
     }
     for (release, names) in &passed {
         let names = &names.iter().map(String::as_str).collect::<Vec<_>>();
@@ -144,12 +144,36 @@ fn go_back(tool: &Tool, state: &mut State, put_back: &PutBack, wanted: &Wanted) 
     if origins.len() > 1 {
         tool.report.note("they lead to different releases; `--from RELEASE` takes back only those that lead to one");
     }
-    for left in &left {
-        left.say(&tool.report);
-    }
+    Left::say_all(&left, &tool.report);
     let mut flipped = activation::flip(tool, state, Direction::Rollback, moves, flipping)?;
     flipped.left.splice(0..0, left);
     Ok(flipped)
+}
+
+/// The release that links are to leave, by its name or the beginning of it. It may be gone: one that somebody has removed at
+/// night is what links have to leave most of all. Or what they lead to was never a release.
+fn origin(state: &State, instances: &[Instance], text: &str) -> Result<String> {
+    let missing = match state.store.find(text) {
+        Ok(release) => return Ok(release.name),
+        Err(error @ Error::NotFound(_)) => error,
+        Err(error) => return Err(error),
+    };
+    let now = instances.iter().filter_map(|instance| link::look(&state.store, &instance.link).ok()?.id()).collect();
+    let once =
+        state.history.entries().iter().flat_map(|entry| entry.flips()).filter_map(|flip| flip.to.clone()).collect();
+    let beginning = format!("{text}-");
+    for known in [now, once] as [BTreeSet<String>; 2] {
+        if known.contains(text) {
+            return Ok(text.to_owned());
+        }
+        let found: Vec<&str> = known.iter().map(String::as_str).filter(|name| name.starts_with(&beginning)).collect();
+        match found[..] {
+            [] => {}
+            [name] => return Ok(name.to_owned()),
+            _ => return Err(Error::Usage(format!("{text} could be {}; say which", found.join(" or ")))),
+        }
+    }
+    Err(missing)
 }
 
 /// Takes back what one activation has flipped, and nobody has flipped since.
@@ -180,9 +204,7 @@ pub fn take_back(tool: &Tool, state: &mut State, id: &str, flipping: &Flipping) 
             }
         }
     }
-    for left in &left {
-        left.say(&tool.report);
-    }
+    Left::say_all(&left, &tool.report);
     let mut flipped = activation::flip(tool, state, Direction::Rollback, moves, flipping)?;
     flipped.left.splice(0..0, left);
     Ok(flipped)

@@ -104,6 +104,26 @@ fn many_links_are_few_lines() {
 }
 
 #[test]
+fn why_many_links_stay_is_said_in_few_words() {
+    let place = Place::new("sites = \"ROOT/www/*\"", "");
+    place.ok(&["stage", "v1"]);
+    let site = |n: u32| place.at(&format!("www/{n:02}"));
+    let v1 = place.at("releases").join(place.release("v1"));
+    (0..40).for_each(|n| symlink(&v1, site(n)).unwrap());
+    place.ok(&["deploy", "v2", "--all"]);
+    (40..60).for_each(|n| symlink(place.at("releases").join(place.release("v2")), site(n)).unwrap());
+    place.add("[commands]\ncheck = \"false\"");
+    let said = place.run(&["rollback", "--all"]).code(5);
+    assert!(said.out.lines().count() < 30, "{}", said.out);
+    assert!(said.err.lines().all(|line| line.len() < 2000), "{}", said.err);
+    let said = place.run(&["rollback", "--all", "--skip-check"]).code(10).has("and 10 more");
+    assert!(said.err.lines().all(|line| line.len() < 2000), "{}", said.err);
+    // A machine is told each.
+    let said = place.run(&["rollback", "--to", "sites", "--json"]);
+    assert_eq!(said.out.matches("untouched").count(), 60, "{}", said.out);
+}
+
+#[test]
 fn an_activation_is_taken_back_by_its_id_and_only_once() {
     let place = Place::three("");
     place.ok(&["deploy", "v1", "--all"]);

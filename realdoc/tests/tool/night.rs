@@ -92,6 +92,30 @@ fn after_a_canary_only_the_canary_goes_back() {
 }
 
 #[test]
+fn what_leads_to_a_release_that_is_gone_goes_back_too() {
+    let place = fleet("");
+    place.ok(&["deploy", "v2", "--all"]);
+    place.ok(&["deploy", "v3", "--to", "sites"]);
+    let v3 = place.release("v3");
+    // As somebody does at night with what must not be served.
+    fs::remove_dir_all(place.at("releases").join(&v3)).unwrap();
+    place.ok(&["rollback", "--from", "v3", "-n"]).has("5 would be flipped");
+    place.rollback(&["--from", &v3]).code(0).has("5 flipped");
+    place.assert_all_lead("v2");
+    // Safe to repeat.
+    for name in ["v3", &v3] {
+        place.rollback(&["--from", name]).code(0).has("nothing leads to");
+    }
+    place.assert_all_lead("v2");
+    place.rollback(&["--from", "v9"]).code(3).has("there is no release v9");
+    // What is not in the releases directory at all.
+    fs::create_dir(place.at("hotfix")).unwrap();
+    docroot::flip(&place.at("www/shop"), &place.at("hotfix")).unwrap();
+    place.rollback(&["--from", place.at("hotfix").to_str().unwrap()]).code(0);
+    place.assert_all_lead("v2");
+}
+
+#[test]
 fn a_hanging_fetch_holds_up_no_rollback() {
     let place = after_deploys("");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
