@@ -7,8 +7,7 @@
 //! that makes it a release; the record of what it is, is on disk before that, too.
 
 use std::ffi::OsStr;
-use std::fs::{File, Permissions};
-use std::io::Read;
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -131,6 +130,12 @@ impl Stager<'_> {
             if source != Path::new("-") && !source.exists() {
                 return Err(Error::NotFound(format!("there is nothing at {}", source.display())));
             }
+            if self.how.from_dir.as_deref().is_some_and(|directory| self.store.is_below(directory)) {
+                return Err(Error::Refused(format!(
+                    "{} is no build: the releases directory is in it",
+                    source.display()
+                )));
+            }
             let commit = Commit { id: String::new(), is_named: true };
             return self.stage_as(&readable(self.reference), &commit, &|into| self.copy(into));
         }
@@ -192,12 +197,7 @@ impl Stager<'_> {
         }
         let from = from_tar.as_deref().unwrap_or(Path::new("-"));
         self.tool.report.step("export", format!("unpacking {}", from.display()));
-        let archive: Box<dyn Read> = if from == Path::new("-") {
-            Box::new(std::io::stdin())
-        } else {
-            Box::new(File::open(from).context("open", from)?)
-        };
-        unpack::unpack(archive, into, &self.tool.report.progress(0), &self.tool.interrupt).map(|_| ())
+        unpack::unpack_file(from, into, &self.tool.report.progress(0), &self.tool.interrupt)
     }
 
     /// The name, or one with a number behind it. What was once served under a name may still be in PHP's OPcache, which by
@@ -209,7 +209,11 @@ impl Stager<'_> {
             let path = store.path_of(&name);
             let is_there = path.symlink_metadata().is_ok();
             if is_there && !store.has_record(&name) {
-                return Err(Error::Refused(format!("{} is in the way and was not staged by realdoc", path.display())));
+                return Err(Error::Refused(format!(
+                    "{} is in the way and was not staged by realdoc: move it away, or `realdoc activate {name}` flips links to \
+                     it as it is",
+                    path.display()
+                )));
             }
             if !is_there && !store.is_retired(&name) && history.last_live(&name).is_none() {
                 return Ok(name);

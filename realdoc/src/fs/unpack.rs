@@ -2,7 +2,7 @@
 //!
 //! Owns: unpacking, and telling a full disk from a broken archive. Must not: write outside the directory it is given.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
 
@@ -29,7 +29,7 @@ pub fn unpack(archive: impl Read, into: &Path, bar: &ProgressBar, interrupt: &In
         }
         if !entry.unpack_in(into).map_err(root_cause).context("unpack into", into)? {
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            return Err(Error::Refused(format!("the repository has a file {name}, which would leave the release")));
+            return Err(Error::Refused(format!("there is a file {name}, which would leave the release")));
         }
         if entry.header().entry_type().is_file() {
             bar.inc(1);
@@ -39,6 +39,27 @@ pub fn unpack(archive: impl Read, into: &Path, bar: &ProgressBar, interrupt: &In
     // What follows the last entry; git would fail to write it.
     let _ = std::io::copy(&mut archive.into_inner(), &mut std::io::sink());
     Ok(pointers)
+}
+
+/// Writes what is in an archive that somebody has made with tar into the directory `into`; `-` is standard input.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn unpack_file(from: &Path, into: &Path, bar: &ProgressBar, interrupt: &Interrupt) -> Result<()> {
+    let archive: Box<dyn Read> = if from == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(from).context("open", from)?)
+    };
+    unpack(archive, into, bar, interrupt).map(|_| ()).map_err(|error| match error {
+        Error::Io { source, .. } if source.raw_os_error().is_none() => {
+            let from = from.display();
+            Error::Refused(format!(
+                "{from} is no whole archive of tar, or a compressed one: `zcat {from} | realdoc stage ... --from-tar -`"
+            ))
+        }
+        error => error,
+    })
 }
 
 /// The path of what was unpacked, if it is a pointer of Git LFS.

@@ -131,6 +131,12 @@ impl Store {
         &self.directory
     }
 
+    /// Whether this is the releases directory, or one above it.
+    #[must_use]
+    pub fn is_below(&self, directory: &Path) -> bool {
+        directory.canonicalize().is_ok_and(|directory| self.real.starts_with(directory))
+    }
+
     /// A file of the state.
     #[must_use]
     pub fn state(&self, name: &str) -> PathBuf {

@@ -197,6 +197,17 @@ fn what_ci_has_built_is_staged_from_a_directory() {
     fs::write(place.at("bad.tar"), "no archive at all, and longer than a block".repeat(50)).unwrap();
     place.run(&["stage", "b81", "--from-tar", "bad.tar"]).code(1);
     assert!(place.leftovers().is_empty());
+    // Another compression than none is named.
+    place.command_of("gzip".as_ref(), &["-k", "b78.tar"]).status().unwrap();
+    place.run(&["stage", "b81", "--from-tar", "b78.tar.gz"]).code(1).has("compressed");
+    // A directory that holds the releases would be copied into itself.
+    for dir in [".", "releases"] {
+        for dry in [&["-n"][..], &[]] {
+            let said = place.run(&[&["stage", "b81", "--from-dir", dir], dry].concat()).code(1);
+            said.has("the releases directory is in it");
+        }
+    }
+    assert!(place.leftovers().is_empty());
     // No way out of the release.
     let line = "mkdir evil && cd evil && ln -s ROOT/www out && tar -cf ../evil.tar out && rm out && mkdir out && \
                 touch out/x && tar -rf ../evil.tar out/x";

@@ -40,7 +40,11 @@ impl History {
             Ok(text) => text,
             Err(error) => {
                 if error.kind() != ErrorKind::NotFound {
-                    history.problems.push(format!("cannot read {}: {error}", path.display()));
+                    history.problems.push(format!(
+                        "cannot read {}: {error}. Without it no rollback knows where a link led before; `realdoc activate RELEASE` \
+                         goes on to work",
+                        path.display()
+                    ));
                 }
                 return history;
             }
@@ -48,8 +52,8 @@ impl History {
         for (number, line) in text[..whole(&text)].split_inclusive(|&byte| byte == b'\n').enumerate() {
             match serde_json::from_slice(line) {
                 Ok(entry) => history.push(entry),
-                Err(error) => history.problems.push(format!(
-                    "{}: line {}: {error}. It is passed over; when you know what it said, remove the line",
+                Err(_) => history.problems.push(format!(
+                    "{}: line {} cannot be understood and is passed over; when you know what it said, remove the line",
                     path.display(),
                     number + 1
                 )),
