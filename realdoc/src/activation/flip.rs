@@ -22,6 +22,7 @@ use crate::tool::Tool;
 
 /// What has become of the links.
 #[derive(Debug, Default)]
+#[must_use]
 pub struct Flipped {
     /// The instances that were flipped, and lead there still.
     pub flipped: Vec<String>,

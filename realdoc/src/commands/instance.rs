@@ -44,7 +44,10 @@ fn make(tool: &Tool, state: &mut State, instance: Instance) -> Result<()> {
             instance.name, instance.name
         )));
     };
-    activation::flip(tool, state, Direction::Activate, vec![Move { instance, to }], &Flipping::default()).map(|_| ())
+    let moves = vec![Move { instance, to }];
+    let flipped = activation::flip(tool, state, Direction::Activate, moves, &Flipping::default())?;
+    flipped.say_sum(tool, state, 0);
+    flipped.error.map_or(Ok(()), Err)
 }
 
 /// The release that most links lead to; if none does, the one that was staged last.

@@ -198,6 +198,18 @@ fn every_activation_has_a_sum_of_its_own_however_the_command_ends() {
 }
 
 #[test]
+fn a_link_that_is_added_to_a_group_is_an_activation_too() {
+    let place = Place::new("sites = \"ROOT/www/*\"", "[commands]\nreload = \"test ! -e ROOT/broken\"");
+    place.ok(&["deploy", "v1", "--to", "sites/a", "--create"]);
+    let link = |name: &str| place.at(&format!("www/{name}")).to_str().unwrap().to_owned();
+    let sum = place.ok(&["instance", "add", "sites/b", &link("b"), "--json"]).sum();
+    place.assert_sum(&sum, [1, 0, 0], &place.activations()[0]);
+    fs::write(place.at("broken"), "").unwrap();
+    let sum = place.run(&["instance", "add", "sites/c", &link("c"), "--json"]).code(8).sum();
+    place.assert_sum(&sum, [1, 0, 0], &place.activations()[0]);
+}
+
+#[test]
 fn a_check_of_the_status_fails_when_something_is_wrong() {
     let place = Place::three("[commands]\nreload = \"test ! -e ROOT/broken\"");
     place.ok(&["deploy", "v1", "--all"]);
