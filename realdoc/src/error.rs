@@ -74,14 +74,14 @@ pub enum Error {
 
     /// Another process holds the lock of the releases directory.
     #[error(
-        "busy: {directory} is locked by {holder}; --wait waits for it; ending it (`kill {pid}`) is safe, nothing of it is \
-         left half-done",
-        directory = .directory.display()
+        "busy: {directory} is locked by {holder}; --wait waits for it{ending}",
+        directory = .directory.display(),
+        ending = ending_is_safe(*.pid)
     )]
     Busy {
         /// The releases directory.
         directory: PathBuf,
-        /// The process that holds the lock.
+        /// The process that holds the lock; 0 if that is not known.
         pid: u32,
         /// Who holds the lock, in words.
         holder: String,
@@ -272,6 +272,14 @@ pub trait Context<T> {
 impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
     fn context(self, doing: &'static str, path: &Path) -> Result<T> {
         self.map_err(|error| Error::Io { doing, path: path.to_owned(), source: error.into() })
+    }
+}
+
+fn ending_is_safe(pid: u32) -> String {
+    match pid {
+        // `kill 0` would end the shell's own processes.
+        0 => String::new(),
+        pid => format!("; ending it (`kill {pid}`) is safe, nothing of it is left half-done"),
     }
 }
 

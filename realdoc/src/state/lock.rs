@@ -6,6 +6,7 @@
 //! is only who holds it. No lock is held while something runs that may take long, except the one for making a release.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -192,7 +193,12 @@ pub fn holder(store: &Store) -> Result<Option<Holder>> {
 }
 
 fn open(path: &Path) -> Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).context("open", path)
+    match OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path) {
+        // Nothing can be recorded then, but links elsewhere can go back.
+        Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => File::open(path),
+        file => file,
+    }
+    .context("open", path)
 }
 
 fn try_lock(file: &File, path: &Path) -> Result<bool> {

@@ -66,6 +66,41 @@ pub fn fill(path: &Path) {
 }
 
 #[test]
+fn a_read_only_file_system_refuses_no_rollback() {
+    let place = Place::three("");
+    let mount = |arguments: &[&str]| Command::new("mount").args(arguments).arg(place.at("releases")).output();
+    if !mount(&["-t", "tmpfs", "tmpfs"]).is_ok_and(|output| output.status.success()) {
+        eprintln!("not tested: this user cannot mount");
+        return;
+    }
+    let _unmount = Unmount(place.at("releases"));
+    for tag in ["v1", "v2"] {
+        place.ok(&["deploy", tag, "--all"]);
+    }
+    // As the kernel does it when a disk fails. The links are on another one.
+    assert!(mount(&["-o", "remount,ro"]).unwrap().status.success());
+    place.run(&["activate", "v1", "--all"]).code(1).has("Read-only file system");
+    place.run(&["stage", "v3"]).code(1).has("Read-only file system");
+    let said = place.run(&["rollback", "--all"]);
+    let status = place.run(&["status"]);
+    assert!(mount(&["-o", "remount,rw"]).unwrap().status.success());
+    said.code(0).has("3 flipped, 0 failed").has("Read-only file system");
+    status.code(0);
+    assert_eq!(place.leads("www/a"), Some(place.release("v1")));
+}
+
+#[test]
+fn nobody_is_told_to_end_a_process_that_is_not_known() {
+    let place = Place::three("");
+    place.ok(&["stage", "v1"]);
+    // It says nothing of itself, as another program or one on another host.
+    let file = File::open(place.at("releases/.realdoc/stage.lock")).unwrap();
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let said = place.run(&["stage", "v2"]).code(4).has("another process");
+    assert!(!said.err.contains("kill"), "{}", said.err);
+}
+
+#[test]
 fn a_read_only_releases_directory_is_named() {
     let place = Place::three("");
     place.run_unprivileged(&["deploy", "v1", "--all"]).code(0);
