@@ -137,14 +137,15 @@ pub enum Error {
 
     /// The links are flipped and recorded, but the reload command failed.
     #[error(
-        "the links are flipped, but the reload command failed: `{command}` {ending}; `realdoc reload` runs it again, and \
-         so does the same command"
+        "the links are flipped, but the reload command failed: `{command}` {ending}; `realdoc reload` runs it again{left}"
     )]
     ReloadFailed {
         /// The command as configured.
         command: String,
         /// How it ended.
         ending: Ending,
+        /// Which links a rollback has left where they were; begins with a semicolon, or is empty.
+        left: String,
     },
 
     /// An activation failed half-way and some links could not be put back. The next command tries again.

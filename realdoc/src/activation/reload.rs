@@ -27,7 +27,7 @@ pub fn reload(tool: &Tool, state: &mut State) -> Result<()> {
     if matches!(ended, Err(Error::Interrupted(_))) {
         tool.report.note("the reload was interrupted, and the next command runs it");
     }
-    let ended = ended?.map_err(|ending| Error::ReloadFailed { command: line.clone(), ending });
+    let ended = ended?.map_err(|ending| Error::ReloadFailed { command: line.clone(), ending, left: String::new() });
     if let Err(error) = relock(tool, state) {
         tool.report.warn(format!("how the reload has ended is not recorded: {error}"));
         return ended;

@@ -49,13 +49,15 @@ pub fn rollback(tool: &Tool, wanted: &Wanted, change: Change) -> Result<()> {
     flipped.say_sum(tool, &state, 0);
     let Flipped { flipped, already, left, error, .. } = flipped;
     let done = flipped.len() + already;
-    if let Some(error) = error {
-        return Err(error);
-    }
-    if left.is_empty() {
-        return Ok(());
-    }
     let reasons = |separator: &str| Left::reasons(&left, separator);
+    match error {
+        Some(Error::ReloadFailed { command, ending, .. }) if !left.is_empty() => {
+            return Err(Error::ReloadFailed { command, ending, left: format!("; not: {}", reasons("; ")) });
+        }
+        Some(error) => return Err(error),
+        None if left.is_empty() => return Ok(()),
+        None => {}
+    }
     if done > 0 {
         return Err(Error::Partial { done: format!("{done} went back"), left: reasons("; ") });
     }
