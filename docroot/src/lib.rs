@@ -42,6 +42,7 @@ mod cache;
 mod config;
 mod escape;
 mod flip;
+pub mod inuse;
 mod os;
 mod path;
 mod resolve;

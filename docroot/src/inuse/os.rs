@@ -1,0 +1,218 @@
+//! The system calls of the file of requests, and all `unsafe` that it needs.
+//!
+//! Owns: mapped slots, locks of bytes, reserved memory. Must not: decide anything. It is a file of its own beside
+//! `os/linux.rs`, which has the calls of resolution: no request makes one of these.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
+
+use crate::inuse::format::{SLOT_BYTES, SLOT_WORDS, slot_offset};
+use crate::inuse::words::Words;
+
+/// A slot of the file in the memory of this process.
+#[derive(Debug)]
+pub struct Mapping {
+    slot: NonNull<[AtomicU64; SLOT_WORDS]>,
+    /// A private page that says that this process claimed the slot: the kernel clears it in processes forked from this
+    /// one, which run the cleanups of their parent's requests.
+    own: Option<NonNull<AtomicU64>>,
+    /// For memory that is reserved later: the file, and where the slot is in it.
+    reserve: Option<(Arc<File>, u64)>,
+}
+
+// SAFETY: all that a mapping points to are atomics in memory that stays mapped until it is dropped.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+const OWN_BYTES: usize = 4096;
+
+impl Mapping {
+    /// The slot of this process, to count in.
+    pub(crate) fn own(file: Arc<File>, number: u64) -> io::Result<Self> {
+        let slot = map(&file, number, libc::PROT_READ | libc::PROT_WRITE)?;
+        let mut mapping = Self { slot, own: None, reserve: Some((file, slot_offset(number))) };
+        // SAFETY: a new private mapping of no file, where the kernel chooses.
+        let page = unsafe {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            libc::mmap(ptr::null_mut(), OWN_BYTES, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)
+        };
+        if page == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let page = NonNull::new(page.cast::<AtomicU64>()).ok_or(io::ErrorKind::Other)?;
+        mapping.own = Some(page);
+        // SAFETY: the page just mapped, which nobody else knows of.
+        if unsafe { libc::madvise(page.as_ptr().cast(), OWN_BYTES, libc::MADV_WIPEONFORK) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the page is mapped and writable until the mapping is dropped, and aligned as any page.
+        unsafe { page.as_ref() }.store(1, SeqCst);
+        Ok(mapping)
+    }
+
+    /// Any slot, to read it. It must lie within the file.
+    pub(crate) fn shared(file: &File, number: u64) -> io::Result<Self> {
+        Ok(Self { slot: map(file, number, libc::PROT_READ)?, own: None, reserve: None })
+    }
+
+    #[inline]
+    fn word(&self, word: usize) -> &AtomicU64 {
+        // SAFETY: the slot is mapped until `self` is dropped; the kernel aligned it to a page.
+        let slot = unsafe { self.slot.as_ref() };
+        &slot[word & (SLOT_WORDS - 1)]
+    }
+}
+
+fn map(file: &File, number: u64, protection: i32) -> io::Result<NonNull<[AtomicU64; SLOT_WORDS]>> {
+    let offset = libc::off_t::try_from(slot_offset(number)).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: a new mapping where the kernel chooses, of as many bytes as the array has.
+    let slot = unsafe {
+        libc::mmap(ptr::null_mut(), SLOT_BYTES as usize, protection, libc::MAP_SHARED, file.as_raw_fd(), offset)
+    };
+    if slot == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    NonNull::new(slot.cast()).ok_or_else(|| io::ErrorKind::Other.into())
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: both were mapped with these sizes, and nothing borrows from a mapping that is dropped.
+        unsafe {
+            libc::munmap(self.slot.as_ptr().cast(), SLOT_BYTES as usize);
+            if let Some(own) = self.own {
+                libc::munmap(own.as_ptr().cast(), OWN_BYTES);
+            }
+        }
+    }
+}
+
+impl Words for Mapping {
+    #[inline]
+    fn load(&self, word: usize) -> u64 {
+        self.word(word).load(SeqCst)
+    }
+
+    #[inline]
+    fn store(&self, word: usize, value: u64) {
+        debug_assert!(self.own.is_some(), "a slot that is only read");
+        self.word(word).store(value, SeqCst);
+    }
+
+    #[inline]
+    fn add(&self, word: usize, value: u64) {
+        debug_assert!(self.own.is_some(), "a slot that is only read");
+        self.word(word).fetch_add(value, SeqCst);
+        // There an addition is a full barrier.
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "x86")))]
+        std::sync::atomic::fence(SeqCst);
+    }
+
+    #[inline]
+    fn subtract(&self, word: usize, value: u64) {
+        debug_assert!(self.own.is_some(), "a slot that is only read");
+        self.word(word).fetch_sub(value, SeqCst);
+    }
+
+    #[inline]
+    fn is_own(&self) -> bool {
+        // SAFETY: the page is mapped until `self` is dropped, in forked processes too.
+        self.own.is_some_and(|own| unsafe { own.as_ref() }.load(SeqCst) != 0)
+    }
+
+    fn reserve(&self, words: Range<usize>) -> bool {
+        let Some((file, slot)) = &self.reserve else { return false };
+        let length = (words.len() * 8) as libc::off_t;
+        let offset = *slot as libc::off_t + (words.start * 8) as libc::off_t;
+        loop {
+            // SAFETY: the call takes numbers, and the descriptor is open.
+            if unsafe { libc::fallocate(file.as_raw_fd(), 0, offset, length) } == 0 {
+                return true;
+            }
+            if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+                return false;
+            }
+        }
+    }
+}
+
+/// Gives memory of the file back, so that it reads as zeros.
+pub(crate) fn punch(file: &File, offset: u64, length: u64) -> io::Result<()> {
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    // SAFETY: the call takes numbers, and the descriptor is open.
+    match unsafe { libc::fallocate(file.as_raw_fd(), mode, offset as libc::off_t, length as libc::off_t) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn byte(kind: i32, start: u64, length: u64) -> libc::flock {
+    // SAFETY: a `flock` is numbers, for which zero is a value.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind as libc::c_short;
+    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    lock.l_start = start as libc::off_t;
+    lock.l_len = length as libc::off_t;
+    lock
+}
+
+/// Locks a byte of the file for this process, or unlocks it. `false` if another process has it.
+pub(crate) fn lock(file: &File, start: u64, is_locked: bool) -> io::Result<bool> {
+    let mut lock = byte(if is_locked { libc::F_WRLCK } else { libc::F_UNLCK }, start, 1);
+    // SAFETY: the kernel reads one `flock`, and the descriptor is open.
+    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw mut lock) } == 0 {
+        return Ok(true);
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EACCES | libc::EAGAIN) => Ok(false),
+        _ => Err(error),
+    }
+}
+
+/// Whether another process has any of these bytes locked; `length` zero is to the end of all.
+pub(crate) fn is_locked(file: &File, start: u64, length: u64) -> io::Result<bool> {
+    let mut lock = byte(libc::F_WRLCK, start, length);
+    // SAFETY: the kernel reads and writes one `flock`, and the descriptor is open.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut lock) } {
+        0 => Ok(i32::from(lock.l_type) != libc::F_UNLCK),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Locks a whole file or directory (`flock(2)`) for this open file, without waiting. `false` if somebody else has it.
+pub(crate) fn flock(file: &File, is_exclusive: bool) -> io::Result<bool> {
+    let kind = if is_exclusive { libc::LOCK_EX } else { libc::LOCK_SH };
+    loop {
+        // SAFETY: the call takes numbers, and the descriptor is open.
+        if unsafe { libc::flock(file.as_raw_fd(), kind | libc::LOCK_NB) } == 0 {
+            return Ok(true);
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EWOULDBLOCK) => return Ok(false),
+            Some(libc::EINTR) => {}
+            _ => return Err(error),
+        }
+    }
+}
+
+/// The user that this process acts as.
+pub(crate) fn user() -> u32 {
+    // SAFETY: the call takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// Whether there is a process of this number, whoever's it is.
+pub(crate) fn process_exists(pid: i32) -> bool {
+    // SAFETY: signal 0 is only checked and never sent.
+    let found = unsafe { libc::kill(pid, 0) } == 0;
+    found || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+}
