@@ -1,6 +1,6 @@
 //! Which releases have requests, told to whoever removes releases: a file that web server processes count in.
 //!
-//! Owns: the file ([`format`]), the counting ([`Slot`]) and the reading ([`Reader`], [`Drain`]). Must not: know a web
+//! Owns: the file ([`mod@format`]), the counting ([`Slot`]) and the reading ([`Reader`], [`Drain`]). Must not: know a web
 //! server, read a clock on its own (time is an argument), or contain `unsafe` outside `os.rs`.
 //!
 //! # The promise

@@ -76,9 +76,17 @@ impl SlotDrain {
 /// anything in it, and holds a [`Claim`](crate::inuse::Claim) on it.
 #[derive(Debug)]
 pub struct Drain {
-    files: Vec<(Reader, HashMap<(u64, Process), SlotDrain>)>,
+    files: Vec<FileDrain>,
     release: Release,
     since: Moment,
+}
+
+/// One file of a drain.
+#[derive(Debug)]
+struct FileDrain {
+    reader: Reader,
+    /// By the number of the slot and its process.
+    slots: HashMap<(u64, Process), SlotDrain>,
 }
 
 /// How far a [`Drain`] is.
@@ -101,7 +109,7 @@ impl Drain {
         if files.is_empty() {
             return Err(Unknown::Missing);
         }
-        let files = files.into_iter().map(|file| (file, HashMap::new())).collect();
+        let files = files.into_iter().map(|reader| FileDrain { reader, slots: HashMap::new() }).collect();
         Ok(Self { files, release, since })
     }
 
@@ -114,8 +122,8 @@ impl Drain {
         let since = Moment::from_nanoseconds(self.since.nanoseconds().saturating_add(MARGIN.as_nanos() as u64));
         let mut progress = Progress { is_free: true, running: 0, wait: Duration::ZERO };
         let mut window = Duration::MAX;
-        for (file, drains) in &mut self.files {
-            let slots = file.slots()?;
+        for FileDrain { reader, slots: drains } in &mut self.files {
+            let slots = reader.slots()?;
             for slot in &slots {
                 let Some(words) = &slot.words else {
                     // Its process is not ready yet, and serves nobody.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::inuse::format::{
-    ENTRIES, HEADER, MAGIC, PAGE_WORDS, SHARD_COUNT, SHARDS, SLOT_BYTES, SLOT_WORDS, SLOTS, STATE, VERSION, WINDOW,
+    HEADER, HEADER_WORDS, MAGIC, PAGE_WORDS, SHARD_COUNT, SHARDS, SLOT_BYTES, SLOT_WORDS, SLOTS, STATE, WINDOW,
     slot_offset,
 };
 use crate::inuse::os::{self, Mapping};
@@ -194,6 +194,3 @@ impl File {
         Reader::of(Arc::clone(&self.0))
     }
 }
-
-/// What the file begins with.
-pub(crate) const HEADER_WORDS: [u64; 4] = [MAGIC, VERSION, SLOT_WORDS as u64, ENTRIES as u64];

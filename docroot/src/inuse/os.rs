@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -21,7 +22,7 @@ pub struct Mapping {
     slot: NonNull<[AtomicU64; SLOT_WORDS]>,
     /// A private page that says that this process claimed the slot: the kernel clears it in processes forked from this
     /// one, which run the cleanups of their parent's requests.
-    own: Option<NonNull<AtomicU64>>,
+    own: NonNull<AtomicU64>,
     /// For memory that is reserved later: the file, and where the slot is in it.
     reserve: Option<(Arc<File>, u64)>,
 }
@@ -32,12 +33,14 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 const OWN_BYTES: usize = 4096;
+/// What says that a slot is another process's.
+static OTHERS: AtomicU64 = AtomicU64::new(0);
 
 impl Mapping {
     /// The slot of this process, to count in.
     pub(crate) fn own(file: Arc<File>, number: u64) -> io::Result<Self> {
         let slot = map(&file, number, libc::PROT_READ | libc::PROT_WRITE)?;
-        let mut mapping = Self { slot, own: None, reserve: Some((file, slot_offset(number))) };
+        let mut mapping = Self { slot, own: NonNull::from(&OTHERS), reserve: Some((file, slot_offset(number))) };
         // SAFETY: a new private mapping of no file, where the kernel chooses.
         let page = unsafe {
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -47,7 +50,7 @@ impl Mapping {
             return Err(io::Error::last_os_error());
         }
         let page = NonNull::new(page.cast::<AtomicU64>()).ok_or(io::ErrorKind::Other)?;
-        mapping.own = Some(page);
+        mapping.own = page;
         // SAFETY: the page just mapped, which nobody else knows of.
         if unsafe { libc::madvise(page.as_ptr().cast(), OWN_BYTES, libc::MADV_WIPEONFORK) } != 0 {
             return Err(io::Error::last_os_error());
@@ -59,7 +62,7 @@ impl Mapping {
 
     /// Any slot, to read it. It must lie within the file.
     pub(crate) fn shared(file: &File, number: u64) -> io::Result<Self> {
-        Ok(Self { slot: map(file, number, libc::PROT_READ)?, own: None, reserve: None })
+        Ok(Self { slot: map(file, number, libc::PROT_READ)?, own: NonNull::from(&OTHERS), reserve: None })
     }
 
     #[inline]
@@ -87,8 +90,8 @@ impl Drop for Mapping {
         // SAFETY: both were mapped with these sizes, and nothing borrows from a mapping that is dropped.
         unsafe {
             libc::munmap(self.slot.as_ptr().cast(), SLOT_BYTES as usize);
-            if let Some(own) = self.own {
-                libc::munmap(own.as_ptr().cast(), OWN_BYTES);
+            if self.own != NonNull::from(&OTHERS) {
+                libc::munmap(self.own.as_ptr().cast(), OWN_BYTES);
             }
         }
     }
@@ -102,13 +105,13 @@ impl Words for Mapping {
 
     #[inline]
     fn store(&self, word: usize, value: u64) {
-        debug_assert!(self.own.is_some(), "a slot that is only read");
+        debug_assert!(self.reserve.is_some(), "a slot that is only read");
         self.word(word).store(value, SeqCst);
     }
 
     #[inline]
     fn add(&self, word: usize, value: u64) {
-        debug_assert!(self.own.is_some(), "a slot that is only read");
+        debug_assert!(self.reserve.is_some(), "a slot that is only read");
         self.word(word).fetch_add(value, SeqCst);
         // There an addition is a full barrier.
         #[cfg(not(any(target_arch = "x86_64", target_arch = "x86")))]
@@ -117,14 +120,14 @@ impl Words for Mapping {
 
     #[inline]
     fn subtract(&self, word: usize, value: u64) {
-        debug_assert!(self.own.is_some(), "a slot that is only read");
+        debug_assert!(self.reserve.is_some(), "a slot that is only read");
         self.word(word).fetch_sub(value, SeqCst);
     }
 
     #[inline]
     fn is_own(&self) -> bool {
-        // SAFETY: the page is mapped until `self` is dropped, in forked processes too.
-        self.own.is_some_and(|own| unsafe { own.as_ref() }.load(SeqCst) != 0)
+        // SAFETY: a static, or a page that is mapped until `self` is dropped, in forked processes too.
+        unsafe { self.own.as_ref() }.load(SeqCst) != 0
     }
 
     fn reserve(&self, words: Range<usize>) -> bool {
@@ -136,8 +139,13 @@ impl Words for Mapping {
             if unsafe { libc::fallocate(file.as_raw_fd(), 0, offset, length) } == 0 {
                 return true;
             }
-            if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-                return false;
+            match io::Error::last_os_error().raw_os_error() {
+                Some(libc::EINTR) => {}
+                // The file system cannot, but nobody has used this memory yet.
+                Some(libc::EOPNOTSUPP | libc::ENOSYS) => {
+                    return file.write_all_at(&vec![0; words.len() * 8], *slot + words.start as u64 * 8).is_ok();
+                }
+                _ => return false,
             }
         }
     }

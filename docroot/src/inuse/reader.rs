@@ -12,15 +12,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::inuse::file::HEADER_WORDS;
 use crate::inuse::format::{
-    ANY, ARENA, CELLS, ENTRIES, HEADER, LENGTH, LINE, MAGIC, PATH_MAX, SHARD_COUNT, SHARDS, STATE, VERSION, WINDOW,
-    counter_of, record, record_of, slot_offset, slots_in,
+    ANY, ARENA, CELLS, ENTRIES, HEADER, HEADER_WORDS, LENGTH, LINE, LOOKING, MAGIC, PATH_MAX, SHARD_COUNT, SHARDS,
+    STATE, VERSION, WINDOW, counter_of, record, record_of, slot_offset, slots_in, split,
 };
 use crate::inuse::os::{self, Mapping};
 use crate::inuse::process::Process;
 use crate::inuse::release::Release;
-use crate::inuse::slot::split;
 use crate::inuse::words::Words;
 use crate::os::system::Errno;
 
@@ -35,7 +33,7 @@ pub enum Unknown {
     NotRegular,
     /// It has another format.
     OtherVersion,
-    /// It contradicts itself.
+    /// It contradicts itself, or was never written.
     Damaged,
     /// It was deleted or replaced while it was being read.
     Deleted,
@@ -210,7 +208,8 @@ impl Reader {
             let header = slot_header(&self.0, number)?;
             let process = Process::of(&header);
             let is_ready = header[STATE - HEADER] == MAGIC;
-            if !is_locked && !(is_ready && process.lives_without_lock()) {
+            let lives = is_locked || (is_ready && process.lives_without_lock());
+            if !lives {
                 continue;
             }
             let words = match header[STATE - HEADER] {
@@ -245,14 +244,15 @@ pub(crate) fn slot_header(file: &fs::File, number: u64) -> io::Result<[u64; LINE
 
 /// Words, read and not mapped: a file system gives memory to holes that are read through a mapping.
 fn read_words<const N: usize>(file: &fs::File, offset: u64) -> io::Result<Option<[u64; N]>> {
+    let mut bytes = vec![0; N * 8];
+    match file.read_exact_at(&mut bytes, offset) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
     let mut words = [0; N];
-    for (at, word) in words.iter_mut().enumerate() {
-        let mut bytes = [0; 8];
-        match file.read_exact_at(&mut bytes, offset + at as u64 * 8) {
-            Ok(()) => *word = u64::from_ne_bytes(bytes),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            Err(error) => return Err(error),
-        }
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+        *word = u64::from_ne_bytes(*bytes);
     }
     Ok(Some(words))
 }
@@ -278,7 +278,7 @@ pub(crate) fn counts(words: &impl Words, is_asked: impl Fn(&Release) -> bool) ->
         }
     }
     counts.any = (0..shards).map(|shard| split(words.load(ANY + shard * LINE)).0).sum();
-    counts.looking = crate::inuse::format::LOOKING.iter().map(|&word| words.load(word)).sum();
+    counts.looking = LOOKING.iter().map(|&word| words.load(word)).sum();
     Ok((counts, are_whole))
 }
 
@@ -295,14 +295,13 @@ fn usage(
     }
     let found = release(words, entry);
     let is_asked = found.as_ref().is_some_and(is_asked);
-    let counter = counter_of(id);
     let mut sums = [0; 3];
     if is_asked {
         for shard in 0..shards {
-            let (running, total) = split(words.load(counter + shard * LINE));
+            let (running, total) = split(words.load(counter_of(id, shard * LINE)));
             sums[0] += running;
             sums[1] += total;
-            sums[2] += words.load(counter + shard * LINE + 1);
+            sums[2] += words.load(counter_of(id, shard * LINE + 1));
         }
     }
     // The id is set last and cleared first: what was read in between is of one release.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::inuse::format::{ANY, LINE, LOOKING, LOOKING_NOW, ONE, SHARDS, TOTAL_SHIFT, counter_of, record_of};
+use crate::inuse::format::{ANY, LINE, LOOKING, LOOKING_NOW, ONE, SHARDS, counter_of, record_of};
 use crate::inuse::os::Mapping;
 use crate::inuse::release::Release;
 use crate::inuse::table::Table;
@@ -26,7 +26,8 @@ pub struct Slot<W = Mapping> {
 }
 
 /// Which entry a release has in the slot of this process. It is kept beside what the process remembers of the release,
-/// is empty at first, and is filled by [`Looking::enter`]. An entry that was given to another release since is no harm.
+/// is empty at first, and is filled by [`Looking::enter`]. Should the entry belong to another release since, nobody enters it
+/// by this cell.
 #[derive(Debug, Default)]
 pub struct EntryCell(AtomicU64);
 
@@ -69,7 +70,9 @@ impl<W: Words> Slot<W> {
     /// A slot in memory that is all zeros, claimed at `claimed`. Counters have `shards` cache lines: one where a process has one thread.
     pub fn new(words: W, claimed: Moment, shards: usize) -> Self {
         let shards = shards.clamp(1, SHARDS).next_power_of_two();
-        Self { words, claimed, shard_mask: shards - 1, table: Mutex::new(Table::new(shards)) }
+        // Of another slot, before or after, no id is the same, whatever its generation.
+        let generation = claimed.nanoseconds() >> 10;
+        Self { words, claimed, shard_mask: shards - 1, table: Mutex::new(Table::new(shards, generation)) }
     }
 
     /// Counts a request of the release that `entry` belongs to, and then looks. If `look` finds that the release is not
@@ -89,7 +92,7 @@ impl<W: Words> Slot<W> {
         if id == 0 {
             return None;
         }
-        let counted = Counted::new(self, counter_of(id) + self.shard(connection));
+        let counted = Counted::new(self, counter_of(id, self.shard(connection)));
         // Only now: whoever gives the entry away changes the id before reading the counter.
         if self.words.load(record_of(id)) != id {
             return None;
@@ -191,7 +194,7 @@ impl<W: Words> Looking<'_, W> {
         let shard = slot.shard(connection);
         let mut table = slot.words.lock(&slot.table);
         let id = table.entry(&slot.words, release);
-        let word = id.map_or(ANY, counter_of) + shard;
+        let word = id.map_or(ANY + shard, |id| counter_of(id, shard));
         // Under the lock, so that nobody takes the entry away meanwhile.
         let counted = Counted::new(slot, word);
         drop(table);
@@ -221,9 +224,4 @@ impl<W: Words> Drop for Looking<'_, W> {
             self.slot.words.subtract(self.word, 1);
         }
     }
-}
-
-/// The two numbers of a word of requests: how many run, and how many there were.
-pub(crate) const fn split(requests: u64) -> (u64, u64) {
-    (requests & crate::inuse::format::RUNNING, requests >> TOTAL_SHIFT)
 }

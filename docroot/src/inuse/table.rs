@@ -13,10 +13,10 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::inuse::format::{
-    ARENA, CELLS, ENTRIES, LENGTH, LINE, PAGE_WORDS, PATH_MAX, RECORD, SLOT_WORDS, counter, generation_of, id, record,
+    ARENA, CELLS, ENTRIES, LENGTH, LINE, PAGE_WORDS, PATH_MAX, RECORD, SHARDS, SLOT_WORDS, counter, generation_of, id,
+    record, split,
 };
 use crate::inuse::release::Release;
-use crate::inuse::slot::split;
 use crate::inuse::words::Words;
 
 /// So many retired releases keep their entries for people to read.
@@ -28,6 +28,8 @@ const TRIES: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Table {
     shards: usize,
+    /// The generation of an entry's first use.
+    generation: u64,
     entries: Vec<Entry>,
     by_release: HashTable<u16>,
     hasher: DefaultHashBuilder,
@@ -57,9 +59,10 @@ fn cells_of(path: &[u8]) -> usize {
 }
 
 impl Table {
-    pub fn new(shards: usize) -> Self {
+    pub fn new(shards: usize, generation: u64) -> Self {
         Self {
             shards,
+            generation,
             entries: Vec::new(),
             by_release: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
@@ -108,7 +111,7 @@ impl Table {
         }
         let next = self.entries.len();
         if next < ENTRIES && self.reserve_entry(words, next) {
-            return Some((next, 1));
+            return Some((next, self.generation));
         }
         if let Some(free) = self.free_retired(words, 0) {
             return Some(free);
@@ -145,7 +148,7 @@ impl Table {
         // First the id, then the counters: a request counts first and reads the id afterwards.
         words.store(record(entry), 0);
         let counters = |shard: usize| counter(entry, self.shards) + shard * LINE;
-        let mut counted = [0; crate::inuse::format::SHARDS];
+        let mut counted = [0; SHARDS];
         for (shard, counted) in counted.iter_mut().enumerate().take(self.shards) {
             *counted = words.load(counters(shard));
             if split(*counted).0 > 0 {
@@ -167,7 +170,6 @@ impl Table {
 
     /// Gives an entry to a release.
     fn publish(&mut self, words: &impl Words, entry: usize, generation: u64, release: &Release, cell: usize) -> u64 {
-        // Generation zero of entry zero could be no id.
         let id = id(entry, self.shards, generation);
         let (device, inode) = release.file();
         let path = release.bytes();
