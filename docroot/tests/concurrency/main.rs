@@ -7,6 +7,7 @@
 
 #![cfg(not(miri))]
 
+mod inuse;
 mod scheduler;
 mod stress;
 mod world;

@@ -189,12 +189,12 @@ thread_local! {
     static STACKS: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
 }
 
-fn thread_of(body: impl FnOnce(&Yielder<(), ()>) + 'static) -> Coroutine<(), (), ()> {
+pub fn thread_of(body: impl FnOnce(&Yielder<(), ()>) + 'static) -> Coroutine<(), (), ()> {
     let stack = STACKS.with_borrow_mut(Vec::pop).unwrap_or_default();
     Coroutine::with_stack(stack, |yielder, ()| body(yielder))
 }
 
-fn keep(stack: DefaultStack) {
+pub fn keep(stack: DefaultStack) {
     STACKS.with_borrow_mut(|stacks| stacks.push(stack));
 }
 

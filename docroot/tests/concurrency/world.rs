@@ -64,7 +64,7 @@ impl World {
         self.links.borrow().get(link).and_then(|history| history.last()).and_then(|&(_, text)| text)
     }
 
-    fn is_directory(&self, path: &str) -> bool {
+    pub fn is_directory(&self, path: &str) -> bool {
         self.directories.borrow().get(path).and_then(|history| history.last()).is_some_and(|&(_, is_there)| is_there)
     }
 

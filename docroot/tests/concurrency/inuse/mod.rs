@@ -1,0 +1,308 @@
+//! The proof that no release is removed under a request: requests count, look and serve, while a tool flips, reads and
+//! removes, in every order.
+//!
+//! Owns: what each side does, as it should and sabotaged. The code that counts and reads is that of the library, and so
+//! is the docroot that is looked at; each access of the shared memory and each system call is one step.
+
+mod explore;
+mod memory;
+mod tests;
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use corosensei::Yielder;
+use docroot::inuse::format::{ANY, COUNTERS, LOOKING, RUNNING, SHARD_COUNT, WINDOW};
+use docroot::inuse::{EntryCell, Release, Slot, SlotDrain, Ticket, Words};
+use docroot::{Answer, Cache, Docroot, Moment, Releases, Resolution, Rules};
+
+use crate::c_path;
+use crate::world::{Change, Seen, Unit, World};
+
+use memory::{Memory, pause, resumed, wait};
+
+/// How a request goes about it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Request {
+    /// As it should.
+    Honest,
+    /// It looks first and counts afterwards.
+    LooksFirst,
+    /// It ends its looking before it counts.
+    LooksTooShort,
+    /// It goes on with the last good release whether or not that is claimed.
+    IgnoresClaim,
+    /// It believes looks that its parent made.
+    BelievesParent,
+}
+
+/// How a tool goes about it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tool {
+    /// As it should.
+    Honest,
+    /// It does not wait for the window.
+    IgnoresWindow,
+    /// With a reader that knows where the one counter is: it reads who looks, and then the counter.
+    ByHand,
+    /// The same, in the wrong order.
+    CountersFirst,
+}
+
+#[derive(Clone)]
+struct Scenario {
+    /// How many steps a look counts.
+    window: u64,
+    /// Whether the process remembers where the docroot leads.
+    is_warm: bool,
+    /// Whether it has an entry for that release.
+    has_entry: bool,
+    /// Whether it claims its slot only while the scenario runs.
+    claims_late: bool,
+    /// Whether a request of another docroot needs an entry, and the release's entry is the next to be used.
+    reuses: bool,
+    /// Where requests never see an entry change: sabotage.
+    ids_are_stale: bool,
+    releases: Option<&'static str>,
+    requests: &'static [Request],
+    tool: Tool,
+    flips: &'static [Change],
+    interruptions: usize,
+}
+
+const USUAL: Scenario = Scenario {
+    window: 0,
+    is_warm: true,
+    has_entry: true,
+    claims_late: false,
+    reuses: false,
+    ids_are_stale: false,
+    releases: None,
+    requests: &[Request::Honest, Request::Honest],
+    tool: Tool::Honest,
+    flips: &[Change::Link("/c", Some("/2"))],
+    interruptions: 2,
+};
+
+/// The release that is to be removed.
+const OLD: &str = "/1";
+const UNIT: Unit = Unit(1_000_000);
+/// As many retired releases keep their entries.
+const RETIRED: usize = 32;
+
+fn release(path: &str) -> Release {
+    let inode = path.bytes().fold(7, |hash: u64, byte| hash * 31 + u64::from(byte));
+    Release::new(path.as_bytes(), 1, inode)
+}
+
+/// What all threads of one run share.
+struct Run {
+    world: World,
+    memory: Memory,
+    slot: Slot<Memory>,
+    docroot: Arc<Docroot>,
+    window: u64,
+    entries: HashMap<&'static str, EntryCell>,
+    /// Whether a tool is about to remove the release.
+    is_claimed: Cell<bool>,
+    /// When the process claimed its slot, if it has.
+    claimed: Cell<Option<Moment>>,
+    /// Whether requests ask whether a release is claimed.
+    asks: bool,
+    /// How many requests were served from the release, and how many when it was gone.
+    served: Cell<[u64; 2]>,
+    is_removed: Cell<bool>,
+}
+
+impl Run {
+    fn new(scenario: &Scenario) -> Self {
+        let world = World::new(UNIT, &[("/c", OLD)], &["/1", "/2", "/3", "/9"]);
+        let releases = scenario.releases.map(|pattern| {
+            let mut releases = Releases::default();
+            releases.add(pattern.as_bytes()).expect("a pattern");
+            releases
+        });
+        let mut cache = Cache::default();
+        let rules = cache.rules(&Rules { releases, ..Rules::default() });
+        let docroot = cache.configured(&c_path("/c".as_ref()), rules).expect("an absolute path");
+        let memory = Memory::default();
+        memory.store(SHARD_COUNT, 1);
+        memory.store(WINDOW, scenario.window * UNIT.0);
+        let entries = ["/1", "/2", "/3", "/9"].map(|path| (path, EntryCell::new()));
+        Self {
+            slot: Slot::new(memory.clone(), Moment::default(), 1),
+            memory,
+            world,
+            docroot,
+            window: scenario.window * UNIT.0,
+            entries: HashMap::from(entries),
+            is_claimed: Cell::new(false),
+            claimed: Cell::new((!scenario.claims_late).then(Moment::default)),
+            asks: scenario.releases.is_some(),
+            served: Cell::new([0; 2]),
+            is_removed: Cell::new(false),
+        }
+    }
+
+    /// What happened before.
+    fn set_up(&self, scenario: &Scenario, yielder: &Yielder<(), ()>) {
+        if scenario.is_warm {
+            self.docroot.look(&Seen::new(&self.world, yielder), self.world.now(), Duration::ZERO);
+        }
+        resumed(None);
+        let enter = |path: &str, entry: &EntryCell| {
+            let ticket = self.slot.look().enter(&release(path), entry, 0);
+            self.slot.leave(ticket);
+        };
+        if scenario.has_entry {
+            enter(OLD, &self.entries[OLD]);
+        }
+        if scenario.reuses {
+            self.slot.retire(&release(OLD));
+            for number in 0..RETIRED {
+                let path = format!("/old/{number}");
+                enter(&path, &EntryCell::new());
+                self.slot.retire(&release(&path));
+            }
+        }
+        if scenario.ids_are_stale {
+            self.memory.stale.set(Some((0, self.memory.peek(0))));
+        }
+        resumed(Some(yielder));
+    }
+
+    fn every(&self) -> Duration {
+        Duration::from_nanos(self.window)
+    }
+
+    fn request(&self, how: Request, yielder: &Yielder<(), ()>) {
+        resumed(Some(yielder));
+        pause();
+        let seen = Seen::new(&self.world, yielder);
+        let (ticket, path) = match self.fast(how, &seen, yielder) {
+            Some(found) => found,
+            None => match self.slow(how, &seen, yielder) {
+                Some(found) => found,
+                None => return,
+            },
+        };
+        for _ in 0..2 {
+            pause();
+            let [served, lost] = self.served.get();
+            let is_lost = !self.world.is_directory(path);
+            self.served.set([served + 1, lost + u64::from(is_lost)]);
+        }
+        self.slot.leave(ticket);
+    }
+
+    fn name(&self, resolution: &Resolution) -> &'static str {
+        let path = resolution.docroot().to_str().expect("text");
+        self.entries.get_key_value(path).expect("a release").0
+    }
+
+    fn fast(&self, how: Request, seen: &Seen<'_>, yielder: &Yielder<(), ()>) -> Option<(Ticket, &'static str)> {
+        // Whatever its age.
+        let presumed = self.docroot.remembered(self.world.now(), u64::MAX)?;
+        let path = self.name(presumed);
+        let look = || {
+            pause();
+            let now = self.world.now();
+            pause();
+            let found = match self.window {
+                0 => self.docroot.checked(seen, now, 0),
+                window => self.docroot.remembered(now, window),
+            };
+            resumed(Some(yielder));
+            found.filter(|found| ptr::eq(*found, presumed)).map(|_| path)
+        };
+        if how == Request::LooksFirst {
+            let path = look()?;
+            return self.slot.enter(&self.entries[path], 0, || Some(path));
+        }
+        self.slot.enter(&self.entries[path], 0, look)
+    }
+
+    fn slow(&self, how: Request, seen: &Seen<'_>, yielder: &Yielder<(), ()>) -> Option<(Ticket, &'static str)> {
+        let mut looking = self.slot.look();
+        pause();
+        let now = self.world.now();
+        let every = if how == Request::BelievesParent { self.every() } else { self.own_window(now) };
+        let answer = self.docroot.look(seen, now, every).answer;
+        resumed(Some(yielder));
+        let Answer::Resolved(resolution) = answer else { return None };
+        let path = self.name(&resolution);
+        if how == Request::LooksTooShort {
+            drop(looking);
+            looking = self.slot.look();
+        }
+        let (release, entry) = (release(path), &self.entries[path]);
+        let ticket = if self.asks {
+            let is_claimed = || {
+                pause();
+                how != Request::IgnoresClaim && path == OLD && self.is_claimed.get()
+            };
+            looking.enter_unlinked(&release, entry, 0, is_claimed)?
+        } else {
+            looking.enter(&release, entry, 0)
+        };
+        Some((ticket, path))
+    }
+
+    /// As [`Slot::window`], which knows one moment of a claim only; here the slot is made before.
+    fn own_window(&self, now: Moment) -> Duration {
+        let since_claim = now.since(self.claimed.get().expect("a slot")).unwrap_or_default();
+        self.slot.window(now, self.every()).min(since_claim)
+    }
+
+    fn tool(&self, scenario: &Scenario) {
+        self.is_claimed.set(true);
+        for &change in scenario.flips {
+            pause();
+            self.world.change(change);
+        }
+        let since = match scenario.tool {
+            Tool::IgnoresWindow => Moment::default(),
+            Tool::Honest | Tool::ByHand | Tool::CountersFirst => self.world.now(),
+        };
+        let mut drain = SlotDrain::default();
+        let mut looked = [false; 2];
+        let memory = self.memory.true_view();
+        loop {
+            pause();
+            if self.claimed.get().is_none() {
+                break;
+            }
+            let now = self.world.now();
+            let is_free = match scenario.tool {
+                Tool::Honest | Tool::IgnoresWindow => {
+                    drain.poll(&memory, &release(OLD), since, now).expect("a sound slot").is_free
+                }
+                Tool::ByHand | Tool::CountersFirst if now.is_within_nanoseconds(since, self.window) => false,
+                Tool::ByHand => has_looked(&memory, &mut looked) && is_zero(&memory),
+                Tool::CountersFirst => is_zero(&memory) && has_looked(&memory, &mut looked),
+            };
+            if is_free {
+                break;
+            }
+            wait();
+        }
+        pause();
+        self.world.change(Change::Directory(OLD, false));
+        self.is_removed.set(true);
+    }
+}
+
+fn has_looked(memory: &Memory, looked: &mut [bool; 2]) -> bool {
+    for (looked, &word) in looked.iter_mut().zip(&LOOKING) {
+        *looked = *looked || memory.load(word) == 0;
+    }
+    *looked == [true; 2]
+}
+
+/// Whether nobody uses the release of the first entry, or any.
+fn is_zero(memory: &Memory) -> bool {
+    memory.load(COUNTERS) & RUNNING == 0 && memory.load(ANY) & RUNNING == 0
+}
