@@ -1,0 +1,103 @@
+//! Processes of their own: the test program again, told by its environment what to do.
+
+use std::io::{BufRead, BufReader, Lines, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use docroot::inuse::{EntryCell, File, Reader};
+
+use crate::{claim, enter, release};
+
+const ROLE: &str = "INUSE_TEST_ROLE";
+const FILE: &str = "INUSE_TEST_FILE";
+/// The release that children use.
+pub const RELEASE: &str = "/srv/releases/42";
+/// What they say is behind this.
+const MARK: &str = "child says: ";
+
+/// A process with one request, until it is dropped.
+pub struct Holder {
+    child: Child,
+    /// Open, because it goes on to write.
+    _lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Holder {
+    /// Starts a process that counts a request of [`RELEASE`].
+    pub fn start(file: &Path) -> Self {
+        Self::start_as("hold", file)
+    }
+
+    /// The same, in another role.
+    pub fn start_as(role: &str, file: &Path) -> Self {
+        let mut command = command(&std::env::current_exe().expect("the test program"), role, file);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a process");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let is_ready = lines.any(|line| line.expect("a line").contains("ready"));
+        assert!(is_ready, "the child ended");
+        Self { child, _lines: lines }
+    }
+
+    /// Ends the request and the process.
+    pub fn end(mut self) {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().expect("a process").success());
+    }
+
+    /// As the kernel does when memory is short.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a process");
+        self.child.wait().expect("a process");
+    }
+
+    pub fn process(&mut self) -> &mut Child {
+        &mut self.child
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The test program in a role.
+pub fn command(program: &Path, role: &str, file: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.args(["--exact", "child::child", "--nocapture"]).env(ROLE, role).env(FILE, file);
+    command
+}
+
+/// What a process said that ran in the role "read".
+pub fn answer(mut command: Command) -> Option<String> {
+    let output = command.output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().find_map(|line| line.split_once(MARK)).map(|(_, answer)| answer.to_owned())
+}
+
+/// No test, but what the other processes run.
+#[test]
+fn child() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let path = std::env::var_os(FILE).expect("a file");
+    let path = Path::new(&path);
+    if role == "read" {
+        match Reader::open(path) {
+            Ok(reader) => println!("{MARK}{:?}", reader.in_use(&release(RELEASE))),
+            Err(unknown) => println!("{MARK}{unknown:?}"),
+        }
+        return;
+    }
+    let file = File::create(path).expect("the file");
+    let slot = claim(&file, 4);
+    let ticket = enter(&slot, RELEASE, &EntryCell::new());
+    if role == "lose" {
+        // Closing any descriptor of it unlocks it.
+        drop(std::fs::File::open(path).expect("the file"));
+    }
+    println!("ready");
+    std::io::stdin().read_to_end(&mut Vec::new()).expect("an end");
+    slot.leave(ticket);
+}
