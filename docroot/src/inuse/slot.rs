@@ -134,10 +134,10 @@ impl<W: Words> Slot<W> {
         }
     }
 
-    /// Says that no docroot leads to a release any more, as far as this process knows: its entry will be used for
-    /// another once it is free. (Should a docroot lead there again, the release gets an entry again.)
-    pub fn retire(&self, release: &Release) {
-        self.words.lock(&self.table).retire(release);
+    /// Says that no docroot leads to the release of `entry` any more, as far as this process knows: its entry will be used
+    /// for another once it is free. (Should a docroot lead there again, the release gets an entry again.)
+    pub fn retire(&self, entry: &EntryCell) {
+        self.words.lock(&self.table).retire(entry.0.load(Relaxed));
     }
 
     /// The memory of the slot.

@@ -14,7 +14,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::inuse::format::{
     ARENA, CELLS, ENTRIES, LENGTH, LINE, PAGE_WORDS, PATH_MAX, RECORD, SHARDS, SLOT_WORDS, counter, generation_of, id,
-    record, split,
+    record, record_of, split,
 };
 use crate::inuse::release::Release;
 use crate::inuse::words::Words;
@@ -88,14 +88,15 @@ impl Table {
         Some(self.publish(words, entry, generation, release, cell))
     }
 
-    /// Lets the entry of a release be used for another.
-    pub fn retire(&mut self, release: &Release) {
-        if let Some(found) = self.find(release)
-            && !std::mem::replace(&mut self.entries[found].is_retired, true)
+    /// Lets the entry of this id be used for another release.
+    pub fn retire(&mut self, id: u64) {
+        let number = record_of(id) / RECORD;
+        if let Some(entry) = self.entries.get_mut(number).filter(|entry| entry.id == id)
+            && !std::mem::replace(&mut entry.is_retired, true)
         {
             // It may be there from the last time.
-            self.retired.retain(|&entry| usize::from(entry) != found);
-            self.retired.push_back(found as u16);
+            self.retired.retain(|&entry| usize::from(entry) != number);
+            self.retired.push_back(number as u16);
         }
     }
 

@@ -72,7 +72,7 @@ fn any_number_of_deploys_fits() {
         } else {
             slot.leave(ticket);
         }
-        slot.retire(&release(&path));
+        slot.retire(&entry);
         if number % 100 == 99 {
             let snapshot = reader.snapshot().unwrap();
             sizes.push((snapshot.releases.len() - kept.len(), fs::metadata(site.file()).unwrap().blocks()));
@@ -94,12 +94,12 @@ fn a_docroot_that_comes_back_gets_an_entry_again() {
     let entry = EntryCell::new();
     let ticket = enter(&slot, "/1", &entry);
     slot.leave(ticket);
-    slot.retire(&release("/1"));
+    slot.retire(&entry);
     for number in 0..100 {
-        let path = format!("/other/{number}");
-        let ticket = enter(&slot, &path, &EntryCell::new());
+        let other = EntryCell::new();
+        let ticket = enter(&slot, &format!("/other/{number}"), &other);
         slot.leave(ticket);
-        slot.retire(&release(&path));
+        slot.retire(&other);
     }
     assert!(slot.enter(&entry, 0, || Some(())).is_none(), "it was given away");
     let ticket = enter(&slot, "/1", &entry);
@@ -218,7 +218,7 @@ fn threads_lose_no_count() {
                     }
                     slot.leave(ticket);
                     // More than keep their entries, so that entries change hands all the time.
-                    slot.retire(&release(&paths[at]));
+                    slot.retire(&entries[at]);
                 }
                 stop.store(true, Ordering::Relaxed);
             });

@@ -161,11 +161,11 @@ impl Run {
             enter(OLD, &self.entries[OLD]);
         }
         if scenario.reuses {
-            self.slot.retire(&release(OLD));
+            self.slot.retire(&self.entries[OLD]);
             for number in 0..RETIRED {
-                let path = format!("/old/{number}");
-                enter(&path, &EntryCell::new());
-                self.slot.retire(&release(&path));
+                let entry = EntryCell::new();
+                enter(&format!("/old/{number}"), &entry);
+                self.slot.retire(&entry);
             }
         }
         if scenario.ids_are_stale {
