@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::inuse::format::{
-    HEADER, HEADER_WORDS, MAGIC, PAGE_WORDS, SHARD_COUNT, SHARDS, SLOT_BYTES, SLOT_WORDS, SLOTS, STATE, WINDOW,
-    slot_offset,
+    HEADER, HEADER_WORDS, MAGIC, PAGE_WORDS, SHARD_COUNT, SHARDS, SLOT_BYTES, SLOT_WORDS, SLOTS, STATE, UNCOUNTED,
+    WINDOW, slot_offset,
 };
-use crate::inuse::os::{self, Mapping};
+use crate::inuse::os::{self, Lock, Mapping};
 use crate::inuse::process::Process;
 use crate::inuse::reader::{Reader, Unknown, header_words, slot_header};
 use crate::inuse::slot::Slot;
@@ -135,20 +135,28 @@ impl File {
     /// `shards`, another [`SHARDS`].
     ///
     /// # Errors
-    /// If the system refuses, or all slots are taken.
+    /// If the system refuses, or all slots are taken. Readers know then, for as long as this process lives, that it serves
+    /// requests which nobody counts: [`Unknown::Uncounted`].
     pub fn claim(&self, process: &Process, now: Moment, window: Duration, shards: usize) -> io::Result<Slot> {
+        self.claim_slot(process, now, window, shards).inspect_err(|_| {
+            // The error is the one to report. Whoever cannot lock a byte at all has no slot and no word with readers.
+            let _ = os::lock(&self.0, UNCOUNTED, Lock::Shared);
+        })
+    }
+
+    fn claim_slot(&self, process: &Process, now: Moment, window: Duration, shards: usize) -> io::Result<Slot> {
         for number in 0..SLOTS {
             // A process gets the lock that it has already.
-            if self.owner(number)? == Some(*process) || !os::lock(&self.0, number, true)? {
+            if self.owner(number)? == Some(*process) || !os::lock(&self.0, number, Lock::Exclusive)? {
                 continue;
             }
             if self.owner(number)?.is_some_and(|owner| owner.lives_without_lock()) {
-                os::lock(&self.0, number, false)?;
+                os::lock(&self.0, number, Lock::Free)?;
                 continue;
             }
             return self.take(number, process, now, window, shards).inspect_err(|_| {
-                // The error is the one to report. What was not claimed is not locked.
-                let _ = os::lock(&self.0, number, false);
+                // What was not claimed is not locked.
+                let _ = os::lock(&self.0, number, Lock::Free);
             });
         }
         Err(io::ErrorKind::StorageFull.into())

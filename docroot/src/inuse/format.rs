@@ -11,7 +11,7 @@
 //!
 //! Behind it lies one slot of [`SLOT_WORDS`] after the other, as many as there ever were processes at once. The file is
 //! sparse: memory is only taken by what a slot uses. The byte number n of the file is locked (`F_SETLK`) by the process
-//! that owns slot n.
+//! that owns slot n; the byte [`UNCOUNTED`] by processes that could have none.
 //!
 //! A slot:
 //!
@@ -46,6 +46,9 @@ pub const SLOT_WORDS: usize = 1 << 20;
 pub const SLOT_BYTES: u64 = SLOT_WORDS as u64 * 8;
 /// The most slots: so many bytes of the file are tried for a lock.
 pub const SLOTS: u64 = 1 << 16;
+
+/// The byte that is locked, together with others, by a process that has no slot and serves requests all the same.
+pub const UNCOUNTED: u64 = SLOTS;
 
 /// The releases that a slot has room for at once; requests of others count for *any* release.
 pub const ENTRIES: usize = 1 << 14;

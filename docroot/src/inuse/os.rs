@@ -171,9 +171,25 @@ fn byte(kind: i32, start: u64, length: u64) -> libc::flock {
     lock
 }
 
+/// What a process has of a byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// It alone.
+    Exclusive,
+    /// With others.
+    Shared,
+    /// Nothing.
+    Free,
+}
+
 /// Locks a byte of the file for this process, or unlocks it. `false` if another process has it.
-pub(crate) fn lock(file: &File, start: u64, is_locked: bool) -> io::Result<bool> {
-    let mut lock = byte(if is_locked { libc::F_WRLCK } else { libc::F_UNLCK }, start, 1);
+pub(crate) fn lock(file: &File, start: u64, lock: Lock) -> io::Result<bool> {
+    let kind = match lock {
+        Lock::Exclusive => libc::F_WRLCK,
+        Lock::Shared => libc::F_RDLCK,
+        Lock::Free => libc::F_UNLCK,
+    };
+    let mut lock = byte(kind, start, 1);
     // SAFETY: the kernel reads one `flock`, and the descriptor is open.
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw mut lock) } == 0 {
         return Ok(true);

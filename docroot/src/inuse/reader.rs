@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::inuse::format::{
     ANY, ARENA, CELLS, ENTRIES, HEADER, HEADER_WORDS, LENGTH, LINE, LOOKING, MAGIC, PATH_MAX, SHARD_COUNT, SHARDS,
-    STATE, VERSION, WINDOW, counter_of, record, record_of, slot_offset, slots_in, split,
+    STATE, UNCOUNTED, VERSION, WINDOW, counter_of, record, record_of, slot_offset, slots_in, split,
 };
 use crate::inuse::os::{self, Mapping};
 use crate::inuse::process::Process;
@@ -35,6 +35,8 @@ pub enum Unknown {
     OtherVersion,
     /// It contradicts itself, or was never written.
     Damaged,
+    /// A process serves requests and could not have a slot.
+    Uncounted,
     /// It was deleted or replaced while it was being read.
     Deleted,
     /// The system refuses.
@@ -49,6 +51,7 @@ impl fmt::Display for Unknown {
             Self::NotRegular => f.write_str("it is no regular file"),
             Self::OtherVersion => f.write_str("it is of another version of mod_realdoc"),
             Self::Damaged => f.write_str("it is damaged"),
+            Self::Uncounted => f.write_str("a server process could not get a slot and counts no requests"),
             Self::Deleted => f.write_str("it was deleted"),
             Self::Io(errno) => errno.fmt(f),
         }
@@ -200,6 +203,9 @@ impl Reader {
         let metadata = self.0.metadata()?;
         if metadata.nlink() == 0 {
             return Err(Unknown::Deleted);
+        }
+        if os::is_locked(&self.0, UNCOUNTED, 1)? {
+            return Err(Unknown::Uncounted);
         }
         let mut live = Vec::new();
         for number in 0..slots_in(metadata.len()) {

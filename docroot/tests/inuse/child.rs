@@ -3,8 +3,10 @@
 use std::io::{BufRead, BufReader, Lines, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
-use docroot::inuse::{EntryCell, File, Reader};
+use docroot::Os;
+use docroot::inuse::{EntryCell, File, Process, Reader};
 
 use crate::{claim, enter, release};
 
@@ -91,6 +93,17 @@ fn child() {
         return;
     }
     let file = File::create(path).expect("the file");
+    if role == "fill" {
+        fill(&file);
+        return;
+    }
+    if role == "uncounted" {
+        file_limit();
+        assert!(file.claim(&Process::current(), Os::now(), Duration::ZERO, 4).is_err());
+        println!("ready");
+        std::io::stdin().read_to_end(&mut Vec::new()).expect("an end");
+        return;
+    }
     let slot = claim(&file, 4);
     let ticket = enter(&slot, RELEASE, &EntryCell::new());
     if role == "lose" {
@@ -100,4 +113,25 @@ fn child() {
     println!("ready");
     std::io::stdin().read_to_end(&mut Vec::new()).expect("an end");
     slot.leave(ticket);
+}
+
+/// Uses all the memory that there is.
+fn fill(file: &File) {
+    let slot = claim(file, 4);
+    let tickets: Vec<_> = (0..2000).map(|number| enter(&slot, &format!("/{number}"), &EntryCell::new())).collect();
+    // The memory for another slot is missing too.
+    let next = (0..100).find_map(|_| file.claim(&Process::current(), Os::now(), Duration::ZERO, 4).err());
+    let snapshot = file.reader().expect("the file").snapshot().expect("the file");
+    println!("{MARK}{} {} {}", snapshot.releases.len() as u64 + snapshot.any, snapshot.any > 0, next.is_some());
+    tickets.into_iter().for_each(|ticket| slot.leave(ticket));
+}
+
+/// Lets this process write no long files any more.
+fn file_limit() {
+    let limit = libc::rlimit { rlim_cur: 1 << 17, rlim_max: 1 << 17 };
+    // SAFETY: the kernel reads one `rlimit`; to ignore a signal needs no handler.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit);
+    }
 }

@@ -145,3 +145,35 @@ fn a_reader_in_another_pid_namespace_sees_the_same() {
     holder.kill();
     assert_eq!(read(), Some(format!("{:?}", InUse::Free)));
 }
+
+/// A process that counts nothing, for want of memory or whatever, is not a process without requests.
+#[test]
+fn a_process_without_a_slot_is_unknown() {
+    let site = Site::new();
+    let counted = Holder::start(&site.file());
+    let mut drain = drain(vec![open(&site.file())], RELEASE);
+    counted.end();
+    let uncounted = Holder::start_as("uncounted", &site.file());
+    assert_eq!(poll(&mut drain), Err(Unknown::Uncounted));
+    uncounted.kill();
+    assert!(poll(&mut drain).unwrap().is_free);
+}
+
+/// A store into a hole kills a process where no memory is left for it.
+#[test]
+fn a_full_file_system_kills_nobody() {
+    let site = Site::new();
+    let inner = command(&std::env::current_exe().unwrap(), "fill", &site.file());
+    let mut outer = Command::new("unshare");
+    let script = format!("mount -t tmpfs -o size=128k none {} && exec \"$0\" \"$@\"", site.directory.path().display());
+    outer.args(["--mount", "sh", "-c", &script]).arg(inner.get_program()).args(inner.get_args());
+    outer.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    match Command::new("unshare").args(["--mount", "true"]).status() {
+        Ok(status) if status.success() => {}
+        _ => {
+            eprintln!("not run: no namespaces can be made here");
+            return;
+        }
+    }
+    assert_eq!(answer(outer).as_deref(), Some("2000 true true"), "all are counted, some for any release");
+}
