@@ -3,7 +3,8 @@
 //! - `config`: the directives' values and settings, and the `<Directory>` sections that follow a link.
 //! - `resolve`: the walks of both modes, and their outcome.
 //! - `cache`: how long a lookup counts, what is served while resolution fails, and when a failure is reported.
-//! - `os`: the system calls, and the only `unsafe`.
+//! - `inuse`: which releases have requests, in memory that processes share.
+//! - `os`: the system calls. `unsafe` is here and in `inuse/os.rs` only.
 //!
 //! Knows how httpd spells sections and times, but links to no web server. Must not: log, or read a clock by itself;
 //! time is an argument.

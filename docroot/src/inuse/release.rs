@@ -57,7 +57,7 @@ impl Release {
 
 impl fmt::Display for Release {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&crate::escape::printable(&self.path))
+        f.write_str(&crate::escape::escape(&self.path))
     }
 }
 

@@ -150,7 +150,7 @@ impl Run {
     /// What happened before.
     fn set_up(&self, scenario: &Scenario, yielder: &Yielder<(), ()>) {
         if scenario.is_warm {
-            self.docroot.look(&Seen::new(&self.world, yielder), self.world.now(), Duration::ZERO);
+            self.docroot.lookup(&Seen::new(&self.world, yielder), self.world.now(), Duration::ZERO);
         }
         resumed(None);
         let enter = |path: &str, entry: &EntryCell| {
@@ -230,7 +230,7 @@ impl Run {
         pause();
         let now = self.world.now();
         let every = if how == Request::BelievesParent { self.every() } else { self.own_window(now) };
-        let answer = self.docroot.look(seen, now, every).answer;
+        let answer = self.docroot.lookup(seen, now, every).answer;
         resumed(Some(yielder));
         let Answer::Resolved(resolution) = answer else { return None };
         let path = self.name(&resolution);
