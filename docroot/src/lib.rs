@@ -47,6 +47,7 @@ pub mod inuse;
 mod os;
 mod path;
 mod resolve;
+mod terminated;
 
 pub use cache::answer::{Answer, Served};
 pub use cache::docroot::{Docroot, NotAbsolute};
@@ -68,7 +69,7 @@ pub use os::system::{Errno, FileId, Moment, Status, System, Timestamp};
 pub use path::{folded, rest_under};
 pub use resolve::failure::Failure;
 pub use resolve::hop::{Led, LinkHop};
-pub use resolve::packed::Terminated;
 pub use resolve::resolution::Resolution;
 pub use resolve::survey::survey;
 pub use resolve::surveyor::Surveyor;
+pub use terminated::Terminated;

@@ -6,6 +6,7 @@ use std::ffi::CStr;
 use std::mem::MaybeUninit;
 
 use crate::os::system::{Errno, FileId, Moment, Status, System, Timestamp};
+use crate::terminated::Terminated;
 
 /// The operating system itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,10 +26,14 @@ impl Os {
 impl System for Os {
     fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
         let mut buffer = [MaybeUninit::uninit(); TEXT_MAX];
-        read_link_into(path, &mut buffer).map(<[u8]>::to_vec)
+        read_link_into(path.into(), &mut buffer).map(<[u8]>::to_vec)
     }
 
     fn has_text(&self, path: &CStr, text: &[u8]) -> bool {
+        self.has_text_at(path.into(), text)
+    }
+
+    fn has_text_at(&self, path: Terminated<'_>, text: &[u8]) -> bool {
         let mut buffer = [MaybeUninit::uninit(); TEXT_MAX];
         // With room for one byte more, a longer text with the same beginning differs.
         let Some(enough) = buffer.get_mut(..text.len() + 1) else {
@@ -64,10 +69,10 @@ impl System for Os {
     }
 }
 
-fn read_link_into<'b>(path: &CStr, buffer: &'b mut [MaybeUninit<u8>]) -> Result<&'b [u8], Errno> {
-    // SAFETY: `path` ends in NUL because it is a CStr, and the kernel writes at most the buffer's length into the
-    // buffer, which this function alone refers to.
-    let length = unsafe { libc::readlink(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
+fn read_link_into<'b>(path: Terminated<'_>, buffer: &'b mut [MaybeUninit<u8>]) -> Result<&'b [u8], Errno> {
+    // SAFETY: the bytes of a `Terminated` end in NUL, and the kernel writes at most the buffer's length into the buffer,
+    // which this function alone refers to.
+    let length = unsafe { libc::readlink(path.bytes().as_ptr().cast(), buffer.as_mut_ptr().cast(), buffer.len()) };
     let Ok(length) = usize::try_from(length) else {
         return Err(last_errno());
     };

@@ -8,6 +8,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::terminated::Terminated;
+
 /// The file system calls that resolution needs.
 pub trait System {
     /// The text of the symlink at `path`; the path's last component is not followed.
@@ -18,6 +20,11 @@ pub trait System {
 
     /// Whether the symlink at `path` has exactly this text; false on an error. One system call, no allocation.
     fn has_text(&self, path: &CStr, text: &[u8]) -> bool;
+
+    /// [`System::has_text`] for a path whose length nobody has counted.
+    fn has_text_at(&self, path: Terminated<'_>, text: &[u8]) -> bool {
+        self.has_text(path.to_c_str(), text)
+    }
 
     /// The file at the end of `path`, with all symlinks followed. One system call, no allocation.
     ///

@@ -16,7 +16,8 @@ use crate::path::{folded, led, rest_under};
 use crate::resolve::attachment::Attachment;
 use crate::resolve::failure::Failure;
 use crate::resolve::hop::{Led, LinkHop};
-use crate::resolve::packed::{Packed, PackedHop, Terminated};
+use crate::resolve::packed::{Packed, PackedHop};
+use crate::terminated::Terminated;
 
 /// Where a docroot led at one moment. Two are equal if they lead the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,7 +182,7 @@ impl Resolution {
     #[inline]
     pub(crate) fn has_texts(&self, system: &impl System) -> bool {
         match self.witness {
-            Witness::Text => self.packed.only_link().is_some_and(|(link, text)| system.has_text(link, text)),
+            Witness::Text => self.packed.only_link().is_some_and(|(link, text)| system.has_text_at(link, text)),
             Witness::Texts => self.packed.hops().all(|hop| system.has_text(hop.link, hop.text.to_bytes())),
             Witness::Directory => false,
         }
