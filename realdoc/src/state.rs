@@ -20,6 +20,7 @@ pub mod link;
 pub mod lock;
 pub mod releases;
 pub mod selection;
+pub mod watched;
 
 use history::{Entry, Flip, History, What};
 use instances::Instances;

@@ -22,9 +22,10 @@ use crate::os::account;
 use crate::os::failpoint::pause;
 use crate::report::{Event, age};
 use crate::state::State;
-use crate::state::instances::{Instance, Instances};
-use crate::state::link::{self, Place, Target};
+use crate::state::instances::Instances;
+use crate::state::link::{self, Target};
 use crate::state::releases::{Release, Store, TRASH_PREFIX};
+use crate::state::watched::{self, Watched, watched};
 use crate::tool::Tool;
 
 /// Why a release stays that somebody holds.
@@ -61,7 +62,7 @@ pub fn prune(tool: &Tool, state: &mut State, rules: Rules) -> Result<()> {
         return Err(Error::Refused(format!("nothing is removed, because what was live cannot be told: {problem}")));
     }
     let instances = state.instances(&tool.config, &tool.report)?;
-    let links = links(state, &instances);
+    let links = watched(state, &instances);
     let Choice { go, stay } = choose(tool, state, &instances, &links, rules)?;
     for (release, reason) in stay.into_iter().filter(|_| rules.explain) {
         tool.report.say(&Event::Kept { release: &release.name, reason });
@@ -113,51 +114,6 @@ struct Choice {
     stay: Vec<(Release, String)>,
 }
 
-/// A link that may lead to a release.
-struct Watched {
-    /// The name of the instance, or the path of a link that is none.
-    name: String,
-    link: PathBuf,
-    is_instance: bool,
-}
-
-/// Every link that is known: the instances; what the patterns of the groups match besides; and what was an instance
-/// once. A link does not lead elsewhere because a line of the configuration was removed.
-fn links(state: &State, instances: &Instances) -> Vec<Watched> {
-    let instance =
-        |Instance { name, link, .. }: &Instance| Watched { name: name.clone(), link: link.clone(), is_instance: true };
-    let other = |link: &Path| Watched { name: link.display().to_string(), link: link.to_owned(), is_instance: false };
-    let mut links: Vec<Watched> = instances.list.iter().map(instance).collect();
-    links.extend(instances.ignored.iter().map(|ignored| other(&ignored.path)));
-    for link in state.history.links() {
-        if !links.iter().any(|watched| watched.link == link) {
-            links.push(other(link));
-        }
-    }
-    links
-}
-
-/// The releases that the link needs to lead where it leads.
-fn needed_now(state: &State, watched: &Watched) -> Result<BTreeSet<String>> {
-    let Watched { link, is_instance, .. } = watched;
-    if let Some(target) = state.supposed(link) {
-        return Ok(BTreeSet::from([target.to_owned()]));
-    }
-    let place = match link::look(&state.store, link) {
-        Err(error) if *is_instance => return Err(error),
-        // Nobody would ever put right what stands in the way of a link that the configuration does not name.
-        place => place.ok(),
-    };
-    let is_lost = place.is_none() || !link.parent().is_some_and(Path::is_dir);
-    if !is_instance && is_lost {
-        // Not mounted at the moment, perhaps.
-        return Ok(state.history.recorded(link).map(|visit| visit.target).into_iter().collect());
-    }
-    let id = place.as_ref().and_then(Place::id);
-    let through = place.as_ref().and_then(Place::link).map(|link| link.through.clone()).unwrap_or_default();
-    Ok(through.into_iter().chain(id).collect())
-}
-
 /// What the directory holds besides a release: nothing that the configuration names is ever removed.
 fn holds(config: &Config, directory: &Path) -> Option<String> {
     let real = directory.canonicalize().ok()?;
@@ -170,12 +126,9 @@ fn holds(config: &Config, directory: &Path) -> Option<String> {
 }
 
 fn choose(tool: &Tool, state: &State, instances: &Instances, links: &[Watched], rules: Rules) -> Result<Choice> {
-    let mut live: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let live = watched::live(state, links)?;
     let mut needed: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for watched in links {
-        for release in needed_now(state, watched)? {
-            live.entry(release).or_default().push(&watched.name);
-        }
         if watched.is_instance {
             let now = match state.supposed(&watched.link) {
                 None => link::look(&state.store, &watched.link)?.id(),
