@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod failpoint;
+pub mod holders;
 pub mod interrupt;
 pub mod limit;
 pub mod process;

@@ -22,14 +22,12 @@ use crate::os::account;
 use crate::os::failpoint::pause;
 use crate::report::{Event, age};
 use crate::state::State;
+use crate::state::hold;
 use crate::state::instances::Instances;
 use crate::state::link::{self, Target};
 use crate::state::releases::{Release, Store, TRASH_PREFIX};
 use crate::state::watched::{self, Watched, watched};
 use crate::tool::Tool;
-
-/// Why a release stays that somebody holds.
-const HELD: &str = "another realdoc is about to use it";
 
 /// What a prune goes by.
 #[derive(Clone, Copy, Debug)]
@@ -147,6 +145,7 @@ fn choose(tool: &Tool, state: &State, instances: &Instances, links: &[Watched], 
     let mut may_go = Vec::new();
     for release in state.store.releases()? {
         let name = &release.name;
+        let holder = || hold::alone(&release.path, tool.config.releases.subdirectory.as_path());
         let last_live = state.history.last_live(name);
         let reason = if let Some(users) = live.get(name) {
             format!("live on {}", instances.describe(users))
@@ -156,8 +155,8 @@ fn choose(tool: &Tool, state: &State, instances: &Instances, links: &[Watched], 
             what
         } else if release.record.is_none() && !rules.adopted {
             "not staged by realdoc; --adopted lets it go".to_owned()
-        } else if !state.is_dry_run() && state.store.hold_alone(name)?.is_none() {
-            HELD.to_owned()
+        } else if let Err(holder) = holder()? {
+            holder
         } else if let Some(time) = last_live.filter(|&time| is_recent(time)) {
             format!("was live {} ago; requests may still run in it", age(time))
         } else if is_recent(release.since()) {
@@ -193,9 +192,12 @@ fn bury(tool: &Tool, state: &State, release: &Release, links: &[Watched]) -> Res
         tool.report.say(&Event::Pruned { release: name, bytes: measure(tool, name, path)?, dry_run: true });
         return Ok(None);
     }
-    let Some(_hold) = store.hold_alone(name)? else {
-        tool.report.say(&Event::Kept { release: name, reason: HELD.to_owned() });
-        return Ok(None);
+    let _hold = match hold::alone(path, tool.config.releases.subdirectory.as_path())? {
+        Ok(hold) => hold,
+        Err(holder) => {
+            tool.report.say(&Event::Kept { release: name, reason: holder });
+            return Ok(None);
+        }
     };
     let trash = store.directory().join(format!("{TRASH_PREFIX}{}-{name}", process::id()));
     let led: Vec<bool> = links.iter().map(|watched| leads(store, &watched.link)).collect();

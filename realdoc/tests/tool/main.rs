@@ -8,6 +8,7 @@ mod activate;
 mod crash;
 mod days;
 mod fleet;
+mod hold;
 mod limits;
 mod night;
 #[cfg_attr(not(any(feature = "fault-injection", debug_assertions)), expect(dead_code, reason = "pauses"))]

@@ -256,6 +256,10 @@ impl Paused {
         Self { child: Some(command.spawn().unwrap()), fifo: PathBuf::new(), go: PathBuf::new() }
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(self.child.as_ref().unwrap()), signal).unwrap();
     }
