@@ -11,12 +11,14 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
+mod drain;
 mod places;
 mod value;
 
+pub use drain::{Drain, NAME, USUAL};
 pub use places::{PLACES, find};
 pub use value::{
-    AbsolutePath, DirectoryMode, InstanceName, LinkPattern, SharedPath, Span, Step, Subdirectory, stands_for,
+    AbsolutePath, DirectoryMode, InstanceName, LinkPattern, SharedPath, Slots, Span, Step, Subdirectory, stands_for,
 };
 
 /// The whole configuration.
@@ -39,6 +41,9 @@ pub struct Config {
     /// Who has to get at what is deployed.
     #[serde(default)]
     pub httpd: Httpd,
+    /// How to wait for requests.
+    #[serde(default)]
+    pub drain: Drain,
     /// What PHP's OPcache has room for.
     #[serde(default)]
     pub opcache: Opcache,
@@ -80,6 +85,9 @@ pub struct Releases {
     pub mode: Option<DirectoryMode>,
     /// The group that a release belongs to.
     pub group: Option<String>,
+    /// The directories that take turns, for `UseReadlink`; none if each release has a directory of its own.
+    #[serde(default)]
+    pub slots: Slots,
 }
 
 /// `[shared]`

@@ -6,6 +6,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use globset::{Glob, GlobMatcher};
@@ -140,6 +141,45 @@ impl TryFrom<String> for DirectoryMode {
     }
 }
 
+/// The names of directories that take turns: `["A", "B"]`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "Vec<String>")]
+pub struct Slots(Vec<String>);
+
+impl Slots {
+    /// The names; empty if each release has a directory of its own.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+
+    /// Whether a directory is one of them.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|slot| slot == name)
+    }
+}
+
+impl TryFrom<Vec<String>> for Slots {
+    type Error = String;
+
+    fn try_from(names: Vec<String>) -> Result<Self, String> {
+        for (index, name) in names.iter().enumerate() {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+            if name.is_empty() || name.starts_with(['.', '-']) || !name.chars().all(plain) {
+                return Err(format!("\"{name}\" is no name of a slot: letters, digits, `.`, `_` and `-`"));
+            }
+            if names[..index].contains(name) {
+                return Err(format!("there are two slots \"{name}\""));
+            }
+        }
+        if names.len() == 1 {
+            return Err("one slot is live, and then there is none to stage into; name two or more".to_owned());
+        }
+        Ok(Self(names))
+    }
+}
+
 /// A span of time: `"10min"`, `"90 s"`, `"1h 30m"`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
@@ -153,6 +193,14 @@ impl TryFrom<String> for Span {
             format!("\"{text}\" is no span of time in hours, minutes and seconds, like \"10min\" or \"1h 30m\"")
         })?;
         Duration::try_from(span).map(Self).map_err(|_| format!("\"{text}\" is negative"))
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.to_owned().try_into()
     }
 }
 
