@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use crate::config::Span;
 use crate::error::EXIT_CODES;
 
 /// Deploys a git tag as a shared release, and moves the docroot symlinks of one site or of all to it.
@@ -199,6 +200,9 @@ pub enum Command {
         /// Remove releases too that realdoc did not stage
         #[arg(long)]
         adopted: bool,
+        /// Wait so long for the requests that run in what may go
+        #[arg(long, value_name = "TIME")]
+        drain: Option<Span>,
         /// How to go about it.
         #[command(flatten)]
         change: Change,

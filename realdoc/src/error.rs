@@ -168,6 +168,14 @@ pub enum Error {
     #[error("{0}")]
     Unhealthy(String),
 
+    /// Requests still run in a release, or a process holds it, after the time that was given.
+    #[error("{0}")]
+    InUse(String),
+
+    /// Whether requests run in a release cannot be told, which is not the same as none.
+    #[error("{0}")]
+    Unknown(String),
+
     /// git failed.
     #[error("`{command}` {}{}", .ending, said(.message.as_deref()))]
     Git {
@@ -217,6 +225,8 @@ impl Error {
             Self::Partial { .. } => 10,
             Self::Unhealthy(_) => 11,
             Self::ProbeFailed { .. } => 12,
+            Self::InUse(_) => 13,
+            Self::Unknown(_) => 14,
             // As a shell reports a process that a signal ended.
             Self::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(130),
         }
@@ -238,6 +248,8 @@ impl Error {
             Self::Partial { .. } => "partial",
             Self::Unhealthy(_) => "unhealthy",
             Self::ProbeFailed { .. } => "probe-failed",
+            Self::InUse(_) => "in-use",
+            Self::Unknown(_) => "unknown",
             Self::Interrupted(_) => "interrupted",
         }
     }
@@ -259,6 +271,8 @@ Exit codes:
   10   done for some links, and others were not reached; each is named
   11   status --check: a link is not where it should be, or a reload is owed
   12   the probe failed after the flip; the activation was taken back
+  13   a release is still in use after the time given; links that were to be flipped are flipped
+  14   whether a release is in use cannot be told, so it stays
   130  stopped by Ctrl-C (128 + the number of the signal)";
 
 /// Gives an I/O error the file it is about.

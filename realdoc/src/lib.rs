@@ -24,6 +24,7 @@ pub mod activation;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod drain;
 pub mod error;
 pub mod fs;
 pub mod git;

@@ -109,7 +109,7 @@ fn run(cli: Cli, report: Report, started: Instant) -> Result<()> {
         }
         Command::Status { check } => status::print(&tool()?, check),
         Command::Log { name, limit } => log::run(&tool()?, name.as_deref(), limit),
-        Command::Prune { keep, adopted, change } => prune::run(&tool()?, keep, adopted, change),
+        Command::Prune { keep, adopted, drain, change } => prune::run(&tool()?, keep, adopted, drain, change),
         Command::Names { names } => names::print(&tool()?, names),
         Command::Completions { shell } => completions::print(report, shell),
         Command::Man { page, directory } => manual::manual(report, page, directory.as_deref()),

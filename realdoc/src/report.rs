@@ -83,6 +83,17 @@ pub enum Event<'a> {
         /// Why.
         reason: String,
     },
+    /// A release is in use, and waited for.
+    Draining {
+        /// The release.
+        release: &'a str,
+        /// How many requests run in it.
+        requests: Option<u64>,
+        /// It in words.
+        reason: String,
+        /// How long it has been waited for.
+        seconds: f64,
+    },
     /// What has become of the links, in numbers. Each activation has one, whether or not the command fails afterwards; a
     /// rollback that is asked for is an activation, and one after a failed probe is part of it.
     Sum {
@@ -217,6 +228,9 @@ impl Report {
                 if *dry_run { "would remove" } else { "removed" },
                 HumanBytes(*bytes)
             )),
+            Event::Draining { release, reason, .. } => {
+                say_aside("", Style::new(), &format!("waiting for {release}: {reason}"));
+            }
             Event::Kept { release, reason } => say_aside("", Style::new(), &format!("kept {release}: {reason}")),
         }
     }

@@ -55,7 +55,7 @@ pub fn run(
         return activated.finish(tool, &state);
     }
     drop(staged);
-    let rules = Rules { keep: tool.config.releases.keep, adopted: false, explain: false };
+    let rules = Rules { keep: tool.config.releases.keep, adopted: false, explain: false, drain: None };
     let pruned = prune::prune(tool, &mut state, rules);
     if let Err(error) = &pruned {
         // What was asked for is done.

@@ -14,7 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::activation;
 use crate::cli::Change;
-use crate::config::Config;
+use crate::config::{Config, Span};
+use crate::drain::{self, Draining, Files, Time, Use};
 use crate::error::{Error, Result};
 use crate::fs::durable;
 use crate::fs::tree::{self, Size};
@@ -38,49 +39,40 @@ pub struct Rules {
     pub adopted: bool,
     /// Whether to say of the others why they stay.
     pub explain: bool,
+    /// For how long to wait for the requests that run in what may go. Without, none is waited for.
+    pub drain: Option<Time>,
 }
 
 /// Removes what no instance needs.
 ///
 /// # Errors
 /// As [`prune`].
-pub fn run(tool: &Tool, keep: Option<usize>, adopted: bool, change: Change) -> Result<()> {
+pub fn run(tool: &Tool, keep: Option<usize>, adopted: bool, drain: Option<Span>, change: Change) -> Result<()> {
+    if drain.is_some() {
+        Files::open(&tool.config.drain).required()?;
+    }
     let (mut state, _) = activation::begin(tool, change.dry_run, change.wait)?;
     let keep = keep.unwrap_or(tool.config.releases.keep);
-    prune(tool, &mut state, Rules { keep, adopted, explain: true })
+    let drain = drain.map(|time| Time::for_requests(time.0));
+    prune(tool, &mut state, Rules { keep, adopted, explain: true, drain })
 }
 
 /// As [`run`], at the end of a command. The lock is let go.
 ///
 /// # Errors
 /// A link or a release that cannot be looked at, or a history that cannot be read whole; then nothing is removed. A release
-/// that cannot be removed; then the others are.
+/// that cannot be removed; then the others are. [`Error::InUse`] if requests were to be waited for and have not ended.
 pub fn prune(tool: &Tool, state: &mut State, rules: Rules) -> Result<()> {
     if let Some(problem) = state.history.problems().first() {
         return Err(Error::Refused(format!("nothing is removed, because what was live cannot be told: {problem}")));
     }
-    let instances = state.instances(&tool.config, &tool.report)?;
-    let links = watched(state, &instances);
-    let Choice { go, stay } = choose(tool, state, &instances, &links, rules)?;
-    for (release, reason) in stay.into_iter().filter(|_| rules.explain) {
-        tool.report.say(&Event::Kept { release: &release.name, reason });
-    }
-    let mut failure = None;
     let mut trash: Vec<Trash> = Vec::new();
     if !state.is_dry_run() {
         let leftovers = state.store.leftovers()?.into_iter();
         trash.extend(leftovers.map(|path| Trash { name: None, path }));
     }
-    for release in go {
-        tool.interrupt.check()?;
-        match bury(tool, state, &release, &links) {
-            Ok(buried) => trash.extend(buried),
-            Err(error) => {
-                tool.report.warn(error.to_string());
-                failure = Some(error);
-            }
-        }
-    }
+    let mut failure = None;
+    let kept = bury_all(tool, state, rules, &mut trash, &mut failure)?;
     // Nobody has to wait for thousands of files.
     state.unlock();
     if !trash.is_empty() {
@@ -94,7 +86,103 @@ pub fn prune(tool: &Tool, state: &mut State, rules: Rules) -> Result<()> {
             failure = failure.or(Some(error));
         }
     }
-    failure.map_or(Ok(()), Err)
+    failure.map_or(Ok(()), Err)?;
+    if rules.drain.is_some() && !state.is_dry_run() { drain::expect_free(&kept) } else { Ok(()) }
+}
+
+/// Takes its name from every release that may go, once nobody uses it. Returns those that are in use, and stay.
+fn bury_all(
+    tool: &Tool,
+    state: &mut State,
+    rules: Rules,
+    trash: &mut Vec<Trash>,
+    failure: &mut Option<Error>,
+) -> Result<Vec<Draining>> {
+    let files = Files::open(&tool.config.drain);
+    let time = rules.drain.unwrap_or_else(|| Time::for_window(tool.config.drain.timeout.0));
+    let mut explain = rules.explain;
+    let (mut failed, mut waited) = (BTreeSet::new(), BTreeSet::new());
+    let mut drainings: Vec<Draining> = Vec::new();
+    loop {
+        let instances = state.instances(&tool.config, &tool.report)?;
+        let links = watched(state, &instances);
+        let Choice { mut go, stay } = choose(tool, state, &instances, &links, rules)?;
+        for (release, reason) in stay {
+            // It has come to be needed while its requests were waited for.
+            if waited.remove(&release.name) || explain {
+                tool.report.say(&Event::Kept { release: &release.name, reason });
+            }
+        }
+        explain = false;
+        if state.is_dry_run() {
+            for release in &go {
+                if let Err(error) = say_what_would_be(tool, &files, release) {
+                    tool.report.warn(error.to_string());
+                    *failure = Some(error);
+                }
+            }
+            return Ok(Vec::new());
+        }
+        go.retain(|release| !failed.contains(&release.name));
+        // What has come to be needed is not waited for any more.
+        drainings.retain(|draining| go.iter().any(|release| release.name == draining.name));
+        for release in &go {
+            tool.interrupt.check()?;
+            let begun = drainings.iter().position(|draining| draining.name == release.name);
+            let subdirectory = tool.config.releases.subdirectory.as_path();
+            let mut draining = match begun {
+                Some(index) => drainings.swap_remove(index),
+                None => Draining::new(&release.name, &release.path, subdirectory),
+            };
+            let seen = draining.poll(&files)?;
+            if *seen != Use::Free && !is_uncounted(&files, &draining) {
+                drainings.push(draining);
+                continue;
+            }
+            match bury(tool, state, release, &links) {
+                Ok(buried) => trash.push(buried),
+                Err(error) => {
+                    tool.report.warn(error.to_string());
+                    failed.insert(release.name.clone());
+                    *failure = Some(error);
+                }
+            }
+        }
+        if time.is_over() || !drainings.iter().any(|draining| time.waits_for(&draining.seen)) {
+            break;
+        }
+        waited.extend(drainings.iter().map(|draining| draining.name.clone()));
+        drain::wait_unlocked(tool, state, &files, &mut drainings, time)?;
+    }
+    drainings.sort_by(|a, b| a.name.cmp(&b.name));
+    for Draining { name, seen, .. } in &drainings {
+        match seen {
+            Use::Unknown(_) => tool.report.warn(format!("{name} is kept: {}", seen.reason())),
+            _ => tool.report.say(&Event::Kept { release: name, reason: seen.reason() }),
+        }
+    }
+    Ok(drainings)
+}
+
+/// Whether the time since a release was live is all that there is to go by, because no httpd counts.
+fn is_uncounted(files: &Files, draining: &Draining) -> bool {
+    matches!(files, Files::Uncounted(_)) && draining.is_claimed()
+}
+
+/// What a dry run says of a release that may go.
+fn say_what_would_be(tool: &Tool, files: &Files, release: &Release) -> Result<()> {
+    let Release { name, path, .. } = release;
+    tree::refuse_mounts(path)?;
+    let seen = match (hold::alone(path, tool.config.releases.subdirectory.as_path())?, files) {
+        (Err(holder), _) => Use::Held(holder),
+        (Ok(_), Files::Uncounted(_)) => Use::Free,
+        (Ok(_), files) => files.now().of(path),
+    };
+    tool.report.say(&match seen {
+        Use::Free => Event::Pruned { release: name, bytes: measure(tool, name, path)?, dry_run: true },
+        seen => Event::Kept { release: name, reason: seen.reason() },
+    });
+    Ok(())
 }
 
 /// What has no name of a release any more.
@@ -145,18 +233,17 @@ fn choose(tool: &Tool, state: &State, instances: &Instances, links: &[Watched], 
     let mut may_go = Vec::new();
     for release in state.store.releases()? {
         let name = &release.name;
-        let holder = || hold::alone(&release.path, tool.config.releases.subdirectory.as_path());
         let last_live = state.history.last_live(name);
         let reason = if let Some(users) = live.get(name) {
             format!("live on {}", instances.describe(users))
         } else if let Some(users) = needed.get(name) {
             format!("a rollback of {} goes there", instances.describe(users))
+        } else if tool.config.releases.slots.has(name) {
+            "a slot; the next release goes there".to_owned()
         } else if let Some(what) = holds(&tool.config, &release.path) {
             what
         } else if release.record.is_none() && !rules.adopted {
             "not staged by realdoc; --adopted lets it go".to_owned()
-        } else if let Err(holder) = holder()? {
-            holder
         } else if let Some(time) = last_live.filter(|&time| is_recent(time)) {
             format!("was live {} ago; requests may still run in it", age(time))
         } else if is_recent(release.since()) {
@@ -183,22 +270,11 @@ fn choose(tool: &Tool, state: &State, instances: &Instances, links: &[Watched], 
     Ok(Choice { go, stay })
 }
 
-/// Takes its name from a release. Nothing in a dry run, which only says so.
-fn bury(tool: &Tool, state: &State, release: &Release, links: &[Watched]) -> Result<Option<Trash>> {
+/// Takes its name from a release, which the caller has claimed.
+fn bury(tool: &Tool, state: &State, release: &Release, links: &[Watched]) -> Result<Trash> {
     let Release { name, path, .. } = release;
     let store = &state.store;
     tree::refuse_mounts(path)?;
-    if state.is_dry_run() {
-        tool.report.say(&Event::Pruned { release: name, bytes: measure(tool, name, path)?, dry_run: true });
-        return Ok(None);
-    }
-    let _hold = match hold::alone(path, tool.config.releases.subdirectory.as_path())? {
-        Ok(hold) => hold,
-        Err(holder) => {
-            tool.report.say(&Event::Kept { release: name, reason: holder });
-            return Ok(None);
-        }
-    };
     let trash = store.directory().join(format!("{TRASH_PREFIX}{}-{name}", process::id()));
     let led: Vec<bool> = links.iter().map(|watched| leads(store, &watched.link)).collect();
     durable::rename(path, &trash)?;
@@ -214,7 +290,7 @@ fn bury(tool: &Tool, state: &State, release: &Release, links: &[Watched]) -> Res
     }
     store.retire(name)?;
     pause("prune.forgotten", &tool.interrupt);
-    Ok(Some(Trash { name: Some(name.clone()), path: trash }))
+    Ok(Trash { name: Some(name.clone()), path: trash })
 }
 
 /// How big a release is. What in it belongs to others is said.

@@ -7,6 +7,7 @@ use std::ffi::{CStr, CString, OsStr};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use docroot::{Errno, Os, Rules, Status, System};
@@ -143,6 +144,11 @@ pub fn lost(store: &Store, release: &str) -> &'static str {
 
 /// The releases that one comes through on the way from `/`, following every link, and where the way ends.
 fn walk(store: &Store, link: &Path) -> (Vec<String>, PathBuf) {
+    let Way { releases, end, .. } = way(store, link);
+    (releases, end)
+}
+
+fn way(store: &Store, link: &Path) -> Way {
     let observer = Observer { store, way: RefCell::default() };
     if let Ok(link) = CString::new(link.as_os_str().as_bytes()) {
         docroot::survey(&observer, &link, &Rules::default());
@@ -150,19 +156,44 @@ fn walk(store: &Store, link: &Path) -> (Vec<String>, PathBuf) {
     observer.way.into_inner()
 }
 
+/// A link that one comes through: its path, device and inode, and when it was made. A flip makes another.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Hop(PathBuf, [u64; 2], [i64; 2]);
+
+/// All links that one comes through on the way from `/`. They are the same as long as none was flipped.
+#[must_use]
+pub fn hops(store: &Store, link: &Path) -> Vec<Hop> {
+    way(store, link).hops
+}
+
+/// A way from `/`.
+#[derive(Default)]
+struct Way {
+    releases: Vec<String>,
+    end: PathBuf,
+    hops: Vec<Hop>,
+}
+
 /// The operating system under a walk of the library, which reads each component of the path as if it were a link. Those
 /// that are none are noted.
 struct Observer<'s> {
     store: &'s Store,
-    way: RefCell<(Vec<String>, PathBuf)>,
+    way: RefCell<Way>,
 }
 
 impl System for Observer<'_> {
     fn read_link(&self, path: &CStr) -> Result<Vec<u8>, Errno> {
+        let file = Path::new(OsStr::from_bytes(path.to_bytes()));
+        // Before the text: a flip in between is seen as one that comes later.
+        let made = fs::symlink_metadata(file).ok();
         let text = Os.read_link(path);
-        if text.is_err() {
-            let (releases, end) = &mut *self.way.borrow_mut();
-            *end = PathBuf::from(OsStr::from_bytes(path.to_bytes()));
+        let Way { releases, end, hops } = &mut *self.way.borrow_mut();
+        if text.is_ok() {
+            hops.extend(
+                made.map(|link| Hop(file.to_owned(), [link.dev(), link.ino()], [link.ctime(), link.ctime_nsec()])),
+            );
+        } else {
+            *end = file.to_owned();
             if let Some((name, _)) = self.store.split(end)
                 && releases.last() != Some(&name)
             {
@@ -220,6 +251,24 @@ mod tests {
         assert!(matches!(target("h", "none"), Target::Nowhere(_)));
         assert!(matches!(look(&store, &root.join("i")).unwrap(), Place::Empty));
         assert!(matches!(look(&store, &root.join("other")).unwrap(), Place::Taken("a directory")));
+    }
+
+    #[test]
+    fn a_flip_and_back_is_seen_wherever_it_is_on_the_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("releases/v1")).unwrap();
+        fs::create_dir_all(root.join("releases/v2")).unwrap();
+        let store = Store::open(&root.join("releases")).unwrap();
+        symlink("hop", root.join("a")).unwrap();
+        symlink("releases/v1", root.join("hop")).unwrap();
+        let link = root.join("a");
+        let before = hops(&store, &link);
+        assert_eq!(before.len(), 2);
+        assert_eq!(hops(&store, &link), before);
+        docroot::flip(&root.join("hop"), "releases/v2".as_ref()).unwrap();
+        docroot::flip(&root.join("hop"), "releases/v1".as_ref()).unwrap();
+        assert_ne!(hops(&store, &link), before);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | `NAME/` | a whole release |
 //! | `.realdoc/lock` | locked while links are flipped, the history is written, releases are taken away |
 //! | `.realdoc/stage.lock` | locked while a release is made |
+//! | `.realdoc/wanted` | locked by whoever must not wait until somebody has waited for requests |
 //! | `.realdoc/releases/NAME.json` | which commit a release is; a release without one was not staged by this tool |
 //! | `.realdoc/releases/NAME.gone` | there was a release of this name; it is not used again |
 //! | `.realdoc/history.jsonl` | every flip and every mark, in order |

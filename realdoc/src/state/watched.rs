@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::error::Result;
 use crate::state::State;
 use crate::state::instances::{Instance, Instances};
-use crate::state::link::{self, Place};
+use crate::state::link::{self, Hop, Place};
+use crate::state::releases::Store;
 
 /// A link that may lead to a release.
 #[derive(Clone, Debug)]
@@ -61,6 +62,14 @@ impl Watched {
         let id = place.as_ref().and_then(Place::id);
         let through = place.as_ref().and_then(Place::link).map(|link| link.through.clone()).unwrap_or_default();
         Ok(through.into_iter().chain(id).collect())
+    }
+}
+
+impl Watched {
+    /// All links on the way: the same as long as none of them is flipped, not even back to where it led.
+    #[must_use]
+    pub fn hops(&self, store: &Store) -> Vec<Hop> {
+        link::hops(store, &self.link)
     }
 }
 

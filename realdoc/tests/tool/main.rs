@@ -7,8 +7,10 @@ mod activate;
 #[cfg(any(feature = "fault-injection", debug_assertions))]
 mod crash;
 mod days;
+mod drain;
 mod fleet;
 mod hold;
+mod httpd;
 mod limits;
 mod night;
 #[cfg_attr(not(any(feature = "fault-injection", debug_assertions)), expect(dead_code, reason = "pauses"))]

@@ -1,0 +1,222 @@
+//! Requests that run in a release: it stays, and whoever says so waits for them.
+//!
+//! Owns: that what is not known is not zero. Must not: start httpd; a slot of the file of requests stands for it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use docroot::inuse::Ticket;
+use serde_json::Value;
+
+use crate::httpd::Httpd;
+use crate::place::{Paused, Place};
+
+/// What may go at once, and where httpd counts.
+const RULES: &str = "prune_after = \"0s\"\nkeep = 0\n[drain]\nfiles = [\"ROOT/inuse\"]\n";
+
+/// v1, v2, v3 have been live on a, in this order. v1 may go.
+fn after_three(rules: &str) -> Place {
+    let place = Place::new("a = \"ROOT/www/a\"", rules);
+    for tag in ["v1", "v2", "v3"] {
+        place.ok(&["stage", tag]);
+        place.ok(&["activate", tag]);
+    }
+    place
+}
+
+fn release(place: &Place, tag: &str) -> PathBuf {
+    place.at("releases").join(place.release(tag))
+}
+
+fn requests(httpd: &Httpd, place: &Place, tag: &str, count: usize) -> Vec<Ticket> {
+    (0..count).map(|_| httpd.begin(&release(place, tag))).collect()
+}
+
+/// Starts the tool, which is to wait, and waits until it says so.
+fn start(place: &Place, arguments: &[&str]) -> Paused {
+    let mut command = place.command(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut waiting = Paused::of(command);
+    waiting.wait_for_line("waiting for");
+    waiting
+}
+
+#[test]
+fn what_requests_run_in_stays() {
+    let place = after_three(RULES);
+    let v1 = place.release("v1");
+    let httpd = Httpd::start(&place.at("inuse"));
+    let mut running = requests(&httpd, &place, "v1", 3);
+    place.ok(&["prune", "-n"]).has(&format!("kept {v1}: 3 requests run in it"));
+    place.ok(&["prune"]).has(&format!("kept {v1}: 3 requests run in it"));
+    for request in running.drain(1..) {
+        httpd.end(request);
+    }
+    place.ok(&["prune"]).has(&format!("kept {v1}: 1 request runs in it"));
+    place.assert_whole(&v1);
+    httpd.end(running.remove(0));
+    place.ok(&["prune", "-n"]).has(&format!("would remove {v1}"));
+    place.ok(&["prune"]).has(&format!("removed {v1}"));
+}
+
+#[test]
+fn a_request_below_a_release_counts_too() {
+    let place = after_three(&format!("subdirectory = \"lib\"\n{RULES}"));
+    let httpd = Httpd::start(&place.at("inuse"));
+    let request = httpd.begin(&release(&place, "v1").join("lib"));
+    place.ok(&["prune"]).has("1 request runs in it");
+    httpd.end(request);
+    place.ok(&["prune"]).has("removed v1-");
+}
+
+#[test]
+fn a_process_that_is_killed_stops_counting() {
+    let place = after_three(RULES);
+    let child = counting_child(&place);
+    place.ok(&["prune"]).has("1 request runs in it");
+    child.kill();
+    place.ok(&["prune"]).has("removed v1-");
+}
+
+/// This test itself, as a child that counts a request of v1.
+fn counting_child(place: &Place) -> Paused {
+    let ready = place.fifo("ready");
+    let never = place.fifo("never");
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "drain::a_child_counts", "--include-ignored"]);
+    command.env("REALDOC_INUSE", place.at("inuse")).env("REALDOC_COUNTED", release(place, "v1"));
+    command.env("REALDOC_READY", ready).env("REALDOC_NEVER", never);
+    place.start(command, "ready")
+}
+
+#[test]
+#[ignore = "a child of another test"]
+fn a_child_counts() {
+    let Some(file) = std::env::var_os("REALDOC_INUSE") else { return };
+    let path = |name| PathBuf::from(std::env::var_os(name).unwrap());
+    let httpd = Httpd::start(file.as_ref());
+    let _request = httpd.begin(&path("REALDOC_COUNTED"));
+    fs::write(path("REALDOC_READY"), "ready").unwrap();
+    let _ = fs::read(path("REALDOC_NEVER"));
+}
+
+#[test]
+fn a_prune_waits_when_it_is_asked_to() {
+    let place = after_three(RULES);
+    let v1 = place.release("v1");
+    let httpd = Httpd::start(&place.at("inuse"));
+    let request = httpd.begin(&release(&place, "v1"));
+    let said = place.run(&["prune", "--drain", "50ms"]).code(13);
+    assert!(said.err.contains(&format!("waiting for {v1}: 1 request runs in it")), "{said:?}");
+    assert!(said.err.contains(&format!("error: {v1}: 1 request runs in it")), "{said:?}");
+    place.assert_whole(&v1);
+    let waiting = start(&place, &["prune", "--drain", "1h"]);
+    httpd.end(request);
+    waiting.end().code(0).has(&format!("removed {v1}"));
+}
+
+#[test]
+fn a_machine_is_told_what_is_waited_for() {
+    let place = after_three(RULES);
+    let httpd = Httpd::start(&place.at("inuse"));
+    let running = requests(&httpd, &place, "v1", 2);
+    let said = place.run(&["prune", "--drain", "50ms", "--json"]).code(13);
+    let events: Vec<Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let draining = events.iter().find(|event| event["event"] == "draining").unwrap();
+    assert_eq!((&draining["release"], &draining["requests"]), (&Value::from(place.release("v1")), &2.into()));
+    assert!(draining["seconds"].is_number() && draining["reason"] == "2 requests run in it");
+    assert_eq!(events.last().unwrap()["exit"], "in-use");
+    drop(running);
+}
+
+#[test]
+fn what_is_not_known_is_not_zero() {
+    let place = after_three(RULES);
+    let v1 = place.release("v1");
+    let kept =
+        format!("warning: {v1} is kept: its requests are unknown: {}: no such file", place.at("inuse").display());
+    place.ok(&["prune"]).has(&kept);
+    place.run(&["prune", "--drain", "1h"]).code(14).has("the requests of httpd are unknown");
+    fs::write(place.at("inuse"), "what is this").unwrap();
+    place.ok(&["prune"]).has("it is damaged");
+    fs::remove_file(place.at("inuse")).unwrap();
+    fs::create_dir(place.at("inuse")).unwrap();
+    place.ok(&["prune"]).has("it is no regular file");
+    place.assert_whole(&v1);
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_not_known() {
+    let place = after_three(RULES);
+    drop(Httpd::start(&place.at("inuse")));
+    let mine = place.run_unprivileged(&["prune", "-n"]).code(0);
+    assert!(mine.out.contains("would remove"), "{mine:?}");
+    std::os::unix::fs::chown(place.at("inuse"), Some(0), Some(0)).unwrap_or_default();
+    if rustix::process::getuid().is_root() {
+        let mut command = place.command_of("setpriv".as_ref(), &["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        let said = crate::place::said(command.arg(place.at("realdoc")).arg("prune")).code(0);
+        assert!(said.err.contains("no permission to read it"), "{said:?}");
+        place.assert_whole(&place.release("v1"));
+    }
+}
+
+#[test]
+fn where_no_httpd_counts_time_is_all_there_is() {
+    let place = after_three(&RULES.replace("\"ROOT/inuse\"", ""));
+    place.run(&["prune", "--drain", "1h"]).code(14).has("[drain] files names none");
+    place.ok(&["prune"]).has("removed v1-");
+}
+
+#[test]
+fn httpd_may_not_have_seen_the_flip() {
+    let place = after_three(&format!("{RULES}timeout = \"50ms\"\n"));
+    let v1 = place.release("v1");
+    let _httpd = Httpd::with_window(&place.at("inuse"), Duration::from_secs(3600));
+    place.ok(&["prune"]).has(&format!("kept {v1}: httpd may not have seen the flip yet"));
+    place.run(&["prune", "--drain", "20ms"]).code(13);
+    place.assert_whole(&v1);
+}
+
+#[test]
+fn a_window_is_waited_for() {
+    let place = after_three(RULES);
+    let _httpd = Httpd::with_window(&place.at("inuse"), Duration::from_millis(400));
+    place.ok(&["prune"]).has("removed v1-");
+}
+
+#[test]
+fn whoever_flips_links_waits_for_no_prune_that_waits() {
+    let place = after_three(RULES);
+    place.configure("a = \"ROOT/www/a\"\nb = \"ROOT/www/b\"", RULES);
+    let v1 = place.release("v1");
+    let httpd = Httpd::start(&place.at("inuse"));
+    let request = httpd.begin(&release(&place, "v1"));
+    let waiting = start(&place, &["prune", "--drain", "1h"]);
+    // It is claimed, but the prune lets go.
+    place.ok(&["activate", "v1", "--to", "b"]);
+    // Whatever runs there now, it is live.
+    waiting.end().code(0).has(&format!("kept {v1}: live on b"));
+    httpd.end(request);
+    assert_eq!(place.leads("www/b"), Some(v1));
+}
+
+#[test]
+fn a_flip_by_hand_and_back_begins_the_wait_anew() {
+    let place = after_three(RULES);
+    let [v1, v3] = ["v1", "v3"].map(|tag| release(&place, tag));
+    let httpd = Httpd::start(&place.at("inuse"));
+    let request = httpd.begin(&v1);
+    let waiting = start(&place, &["prune", "--drain", "1h"]);
+    docroot::flip(&place.at("www/a"), &v1).unwrap();
+    let other = httpd.begin(&v1);
+    docroot::flip(&place.at("www/a"), &v3).unwrap();
+    httpd.end(request);
+    // The request that came in between is waited for as well.
+    let still_there = place.run(&["prune"]);
+    assert!(v1.exists(), "{still_there:?}");
+    httpd.end(other);
+    waiting.end().code(0);
+    assert!(!v1.exists());
+}
