@@ -208,6 +208,22 @@ pub enum Command {
         change: Change,
     },
 
+    /// Wait until no request runs in releases that no link leads to any more, for whoever removes them
+    Drain {
+        /// Releases; or any directories, by paths with a slash, which need no configuration
+        #[arg(value_name = "RELEASE|PATH", required = true, value_hint = ValueHint::DirPath)]
+        targets: Vec<PathBuf>,
+        /// How long to wait at most [default: as configured, or 30s]
+        #[arg(long, value_name = "TIME")]
+        timeout: Option<Span>,
+        /// A file in which httpd counts requests; may be repeated [default: as configured, or below /run]
+        #[arg(long = "file", value_name = "FILE", value_hint = ValueHint::FilePath)]
+        files: Vec<PathBuf>,
+        /// Wait if another realdoc is at work in the releases directory
+        #[arg(long)]
+        wait: bool,
+    },
+
     /// Print names, for completion scripts.
     #[command(name = "__names", hide = true)]
     Names {
@@ -312,6 +328,9 @@ pub struct Flipping {
     /// Why, for `realdoc log`
     #[arg(long, value_name = "TEXT")]
     pub why: Option<String>,
+    /// After the flip, wait so long for the requests that run in what the links led to
+    #[arg(long, value_name = "TIME")]
+    pub drain: Option<Span>,
 }
 
 /// Options of commands that make a release.

@@ -3,6 +3,7 @@
 pub mod activate;
 pub mod completions;
 pub mod deploy;
+pub mod drain;
 pub mod failure;
 pub mod init;
 pub mod instance;

@@ -13,8 +13,8 @@ use realdoc::cli::{Cli, Command, InstanceCommand};
 use realdoc::commands::init::{self, Answers};
 use realdoc::commands::rollback::{self, Wanted};
 use realdoc::commands::{
-    activate, completions, deploy, failure, instance, log, manual, mark_bad, names, prune, reload, stage, status,
-    verify,
+    activate, completions, deploy, drain, failure, instance, log, manual, mark_bad, names, prune, reload, stage,
+    status, verify,
 };
 use realdoc::config::{self, Config};
 use realdoc::error::{Context, Error, Result};
@@ -110,6 +110,15 @@ fn run(cli: Cli, report: Report, started: Instant) -> Result<()> {
         Command::Status { check } => status::print(&tool()?, check),
         Command::Log { name, limit } => log::run(&tool()?, name.as_deref(), limit),
         Command::Prune { keep, adopted, drain, change } => prune::run(&tool()?, keep, adopted, drain, change),
+        Command::Drain { targets, timeout, files, wait } => {
+            let wanted = drain::Wanted { targets, timeout, files, wait };
+            let tool = match tool() {
+                // Another tool's releases.
+                Err(Error::NotFound(_)) if file.is_none() && wanted.are_paths() => None,
+                tool => Some(tool?),
+            };
+            drain::run(tool.as_ref(), report, &interrupt, &wanted)
+        }
         Command::Names { names } => names::print(&tool()?, names),
         Command::Completions { shell } => completions::print(report, shell),
         Command::Man { page, directory } => manual::manual(report, page, directory.as_deref()),

@@ -2,7 +2,8 @@
 
 use crate::activation::{self, Direction, Flipped, Move};
 use crate::cli::{Change, Flipping, Selection};
-use crate::commands::probe;
+use crate::commands::{drain, probe};
+use crate::drain::Time;
 use crate::error::{Error, Result};
 use crate::state::State;
 use crate::state::instances::Missed;
@@ -17,7 +18,26 @@ use crate::tool::Tool;
 pub fn run(tool: &Tool, release: &str, instances: &Selection, flipping: &Flipping, change: Change) -> Result<()> {
     let (mut state, _) = activation::begin(tool, change.dry_run, change.wait)?;
     let name = state.store.find(release)?.name;
-    activate(tool, &mut state, &name, instances, flipping)?.finish(tool, &state)
+    drain::require(tool, flipping.drain)?;
+    let activated = activate(tool, &mut state, &name, instances, flipping)?;
+    let (has_failed, ids) = (activated.has_failed(), activated.ids());
+    let finished = activated.finish(tool, &state);
+    if has_failed {
+        return finished;
+    }
+    let drained = drain::after_flip(tool, &mut state, &ids, flipping.drain.map(|time| Time::for_requests(time.0)));
+    finish_drained(tool, finished, drained)
+}
+
+/// What a command ends with that has waited for requests after its flip. That links were not reached comes first.
+pub(super) fn finish_drained(tool: &Tool, finished: Result<()>, drained: Result<()>) -> Result<()> {
+    match (finished, drained) {
+        (Err(finished), Err(drained)) => {
+            tool.report.warn(drained.to_string());
+            Err(finished)
+        }
+        (finished, drained) => finished.and(drained),
+    }
 }
 
 /// As [`run`], for a release whose name is known; in a dry run it need not exist.
@@ -90,6 +110,12 @@ impl Activated {
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.flipped.error.is_some()
+    }
+
+    /// The activation, if links were flipped and lead there.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.flipped.id.iter().cloned().collect()
     }
 
     /// Says the sum.

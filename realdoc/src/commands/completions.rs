@@ -31,7 +31,7 @@ _realdoc_names() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} names=
     case $before in
         --to | --canary | log) names=instances ;;
-        --from | --release | activate | verify | mark-bad) names=releases ;;
+        --from | --release | activate | verify | mark-bad | drain) names=releases ;;
     esac
     if [[ $names && $word != -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(realdoc __names "$names" 2>/dev/null)" -- "$word")
@@ -50,7 +50,7 @@ for option in from release
     complete -c realdoc -l $option -x -a "(realdoc __names releases 2>/dev/null)"
 end
 complete -c realdoc -n "__fish_seen_subcommand_from log" -f -a "(realdoc __names instances 2>/dev/null)"
-complete -c realdoc -n "__fish_seen_subcommand_from activate verify mark-bad" -f -a "(realdoc __names releases 2>/dev/null)"
+complete -c realdoc -n "__fish_seen_subcommand_from activate verify mark-bad drain" -f -a "(realdoc __names releases 2>/dev/null)"
 "#;
 
 const ZSH: &str = r#"

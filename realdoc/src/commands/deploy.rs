@@ -6,7 +6,8 @@ use crate::activation;
 use crate::cli::{Change, Flipping, Selection, Staging};
 use crate::commands::prune::{self, Rules};
 use crate::commands::stage::Staged;
-use crate::commands::{activate, stage};
+use crate::commands::{activate, drain, stage};
+use crate::drain::Time;
 use crate::error::{Error, Result};
 use crate::git::Repository;
 use crate::state::State;
@@ -38,6 +39,7 @@ pub fn run(
     for round in rounds {
         instances.extend(activate::select(tool, &mut state, round)?.instances);
     }
+    drain::require(tool, flipping.drain)?;
     state.unlock();
     let staged = stage::stage(tool, &state.store, reference, how, change)?;
     say_what_comes(tool, &state, &instances, &staged);
@@ -47,22 +49,33 @@ pub fn run(
     let Some((last, first)) = rounds.split_last() else {
         return Ok(());
     };
+    let mut ids = Vec::new();
     for round in first {
-        activate::activate(tool, &mut state, &staged.name, round, flipping)?.finish(tool, &state)?;
+        let activated = activate::activate(tool, &mut state, &staged.name, round, flipping)?;
+        ids.extend(activated.ids());
+        activated.finish(tool, &state)?;
     }
     let activated = activate::activate(tool, &mut state, &staged.name, last, flipping)?;
     if activated.has_failed() {
         return activated.finish(tool, &state);
     }
     drop(staged);
-    let rules = Rules { keep: tool.config.releases.keep, adopted: false, explain: false, drain: None };
+    ids.extend(activated.ids());
+    let time = flipping.drain.map(|time| Time::for_requests(time.0));
+    let drained = drain::after_flip(tool, &mut state, &ids, time);
+    if matches!(drained, Err(Error::Interrupted(_))) {
+        return activate::finish_drained(tool, activated.finish(tool, &state), drained);
+    }
+    // In what is left of the time.
+    let rules = Rules { keep: tool.config.releases.keep, adopted: false, explain: false, drain: time };
     let pruned = prune::prune(tool, &mut state, rules);
     if let Err(error) = &pruned {
         // What was asked for is done.
         tool.report.warn(format!("old releases stay: {error}"));
     }
-    activated.finish(tool, &state)?;
-    pruned.or_else(|error| if matches!(error, Error::Interrupted(_)) { Err(error) } else { Ok(()) })
+    let finished = activated.finish(tool, &state);
+    let pruned = pruned.or_else(|error| if matches!(error, Error::Interrupted(_)) { Err(error) } else { Ok(()) });
+    activate::finish_drained(tool, finished, pruned.and(drained))
 }
 
 /// The commits between what the links lead to and what they will lead to, as far as the repository knows them.

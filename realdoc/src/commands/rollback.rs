@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::activation::{self, Direction, Flipped, Left, Move, PutBack};
 use crate::cli::{Change, Flipping, Selection};
+use crate::commands::{activate, drain};
+use crate::drain::Time;
 use crate::error::{Error, Result};
 use crate::state::State;
 use crate::state::history::Flip;
@@ -47,6 +49,18 @@ pub fn rollback(tool: &Tool, wanted: &Wanted, change: Change) -> Result<()> {
         Some(id) => take_back(tool, &mut state, id, &wanted.flipping)?,
     };
     flipped.say_sum(tool, &state, 0);
+    let ids: Vec<String> = flipped.id.iter().cloned().collect();
+    let has_failed = flipped.error.is_some();
+    let finished = finish(flipped);
+    if has_failed || ids.is_empty() {
+        return finished;
+    }
+    let time = wanted.flipping.drain.map(|time| Time::for_requests(time.0));
+    activate::finish_drained(tool, finished, drain::after_flip(tool, &mut state, &ids, time))
+}
+
+/// What a rollback ends with.
+fn finish(flipped: Flipped) -> Result<()> {
     let Flipped { flipped, already, left, error, .. } = flipped;
     let done = flipped.len() + already;
     let reasons = |separator: &str| Left::reasons(&left, separator);

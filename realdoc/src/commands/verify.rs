@@ -2,7 +2,7 @@
 
 use crate::activation::{self, Move};
 use crate::cli::{Flipping, Selection};
-use crate::commands::activate;
+use crate::commands::{activate, drain};
 use crate::error::Result;
 use crate::state::selection::Selected;
 use crate::tool::Tool;
@@ -15,6 +15,7 @@ pub fn run(tool: &Tool, release: &str, instances: &Selection, flipping: &Flippin
     let (mut state, _) = activation::begin(tool, false, wait)?;
     let name = state.store.find(release)?.name;
     activate::refuse_bad(&state, &name)?;
+    drain::require(tool, flipping.drain)?;
     let found = state.instances(&tool.config, &tool.report)?;
     let Selected { instances, missed } = activate::select(tool, &mut state, instances)?;
     let names: Vec<String> = instances.iter().map(|instance| instance.name.clone()).collect();

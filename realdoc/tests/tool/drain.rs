@@ -220,3 +220,117 @@ fn a_flip_by_hand_and_back_begins_the_wait_anew() {
     waiting.end().code(0);
     assert!(!v1.exists());
 }
+
+#[test]
+fn a_command_that_flips_waits_for_what_it_leaves() {
+    let place = after_three(RULES);
+    let v3 = place.release("v3");
+    let httpd = Httpd::start(&place.at("inuse"));
+    let request = httpd.begin(&release(&place, "v3"));
+    let said = place.run(&["activate", "v2", "--drain", "50ms"]).code(13);
+    assert!(said.out.contains("1 flipped, 0 failed"), "{said:?}");
+    let error = format!("the links are flipped, but {v3}: 1 request runs in it; `realdoc drain {v3}` waits on");
+    assert!(said.err.contains(&error), "{said:?}");
+    assert_eq!(place.leads("www/a"), Some(place.release("v2")));
+    let waiting = start(&place, &["drain", "v3", "--timeout", "1h"]);
+    httpd.end(request);
+    waiting.end().code(0).has(&format!("{v3} is free"));
+    // Back, and back again: nothing runs there.
+    place.ok(&["rollback", "--drain", "1h"]);
+    place.ok(&["deploy", "v2", "--drain", "1h"]);
+}
+
+#[test]
+fn a_deploy_prunes_what_it_has_waited_for() {
+    let place = after_three(RULES);
+    place.commit("v4");
+    let httpd = Httpd::start(&place.at("inuse"));
+    let [first, second] = ["v1", "v3"].map(|tag| httpd.begin(&release(&place, tag)));
+    let waiting = start(&place, &["deploy", "v4", "--drain", "1h"]);
+    assert!(release(&place, "v1").exists() && release(&place, "v2").exists());
+    httpd.end(first);
+    httpd.end(second);
+    waiting.end().code(0).has("removed v1-").has("removed v2-").has("1 flipped, 0 failed");
+    assert_eq!(place.releases(), [place.release("v3"), place.release("v4")]);
+}
+
+#[test]
+fn what_another_link_leads_to_is_not_waited_for() {
+    let place = after_three(RULES);
+    place.configure("a = \"ROOT/www/a\"\nb = \"ROOT/www/b\"", RULES);
+    place.ok(&["activate", "v3", "--to", "b"]);
+    let httpd = Httpd::start(&place.at("inuse"));
+    let request = httpd.begin(&release(&place, "v3"));
+    let said = place.ok(&["activate", "v2", "--to", "a", "--drain", "1h"]);
+    assert!(said.err.contains(&format!("{} is not waited for: it is live on b", place.release("v3"))), "{said:?}");
+    place.run(&["drain", "v3"]).code(1).has(&format!("{} is live on b", place.release("v3")));
+    httpd.end(request);
+}
+
+#[test]
+fn a_flip_that_is_to_wait_is_not_made_where_nobody_counts_but_a_rollback_is() {
+    let place = after_three(RULES);
+    place.commit("v4");
+    for command in [["activate", "v1"], ["deploy", "v4"], ["verify", "v1"]] {
+        let mut command = command.to_vec();
+        command.extend(["--drain", "1h"]);
+        place.run(&command).code(14).has("the requests of httpd are unknown");
+    }
+    assert_eq!(place.leads("www/a"), Some(place.release("v3")));
+    assert!(!release(&place, "v4").exists());
+    place.run(&["rollback", "--drain", "1h"]).code(14).has("1 flipped, 0 failed");
+    assert_eq!(place.leads("www/a"), Some(place.release("v2")));
+}
+
+/// A directory as another tool has it, without any configuration of ours.
+fn foreign() -> (Place, PathBuf) {
+    let place = Place::new("a = \"ROOT/www/a\"", "");
+    fs::remove_file(place.at("realdoc.toml")).unwrap();
+    let release = place.at("srv/app/releases/42");
+    fs::create_dir_all(&release).unwrap();
+    std::os::unix::fs::symlink("releases/43", place.at("srv/app/current")).unwrap();
+    (place, release)
+}
+
+#[test]
+fn another_tool_waits_by_a_path() {
+    let (place, release) = foreign();
+    let file = place.at("inuse").display().to_string();
+    let drain = |timeout: &str, path: &str| place.run(&["drain", path, "--timeout", timeout, "--file", &file]);
+    drain("1h", "srv/app/releases/42").code(14).has("no such file: no server counts requests there");
+    let httpd = Httpd::start(&place.at("inuse"));
+    drain("1h", "srv/app/releases/42").code(0).has("is free");
+    let request = httpd.begin(&release);
+    for path in ["srv/app/releases/42", "./srv/app/releases/42/", "srv/../srv/app/releases/42"] {
+        drain("20ms", path).code(13).has(&format!("{}: 1 request runs in it", release.display()));
+    }
+    drain("1h", "srv/app/current").code(2).has("is a link");
+    drain("1h", "srv/app/releases/41").code(3).has("there is no directory");
+    // A name needs a configuration.
+    drain("1h", "42").code(3).has("there is no configuration");
+    httpd.end(request);
+    drain("1h", "srv/app/releases/42/").code(0);
+}
+
+#[test]
+fn a_path_is_live_if_a_link_of_ours_leads_there() {
+    let place = after_three(RULES);
+    let _httpd = Httpd::start(&place.at("inuse"));
+    let v3 = place.release("v3");
+    for path in [format!("releases/{v3}"), format!("releases/{v3}/lib"), "./releases".to_owned()] {
+        place.run(&["drain", &path]).code(1).has("is live on a");
+    }
+    place.ok(&["drain", &format!("releases/{}", place.release("v1"))]);
+    place.ok(&["drain", "v1", "v2"]).has(&format!("{} is free", place.release("v2")));
+}
+
+#[test]
+fn a_worker_is_waited_for_like_a_request() {
+    let place = after_three(RULES);
+    let _httpd = Httpd::start(&place.at("inuse"));
+    let worker = crate::hold::worker(&place, &format!("releases/{}", place.release("v1")));
+    place.run(&["drain", "v1", "--timeout", "20ms"]).code(13).has(&format!("(process {})", worker.pid()));
+    let waiting = start(&place, &["drain", "v1", "--timeout", "1h"]);
+    worker.kill();
+    waiting.end().code(0);
+}

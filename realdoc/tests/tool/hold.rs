@@ -17,7 +17,7 @@ fn after_three(more: &str) -> Place {
 }
 
 /// A worker in this directory, which has begun.
-fn worker(place: &Place, directory: &str) -> Paused {
+pub fn worker(place: &Place, directory: &str) -> Paused {
     let (ready, never) = (place.fifo("ready"), place.fifo("never"));
     let mut command = Command::new("flock");
     let wait = format!("echo > {}; read it < {}", ready.display(), never.display());
