@@ -206,7 +206,10 @@ fn a_release_that_is_about_to_go_live_is_not_pruned() {
     place.fifo("gate");
     place.add("[commands]\ncheck = \"echo > ROOT/ready; read line < ROOT/gate\"");
     let checking = place.start(place.command(&["activate", "v4", "--all"]), "ready");
-    place.ok(&["prune", "--keep", "0"]).has(&format!("kept {}: held by `", place.release("v4"))).has("activate v4 --all` (process ");
+    place
+        .ok(&["prune", "--keep", "0"])
+        .has(&format!("kept {}: held by `", place.release("v4")))
+        .has("activate v4 --all` (process ");
     fs::write(place.at("gate"), "go\n").unwrap();
     checking.end().code(0);
     place.assert_all_lead("v4");
