@@ -34,6 +34,16 @@ pub enum Use {
 }
 
 impl Use {
+    /// How many requests run in it; none if that is unknown.
+    #[must_use]
+    pub fn requests(&self) -> Option<u64> {
+        match self {
+            Self::Free | Self::Window | Self::Held(_) => Some(0),
+            Self::Requests(count) => Some(*count),
+            Self::Unknown(_) => None,
+        }
+    }
+
     /// Why the release is kept.
     #[must_use]
     pub fn reason(&self) -> String {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::drain::{Counts, Files};
 use crate::error::{Context, Error, Result};
 use crate::fs::tree;
 use crate::state::State;
@@ -38,6 +39,8 @@ pub struct Status {
     pub ignored: Vec<IgnoredStatus>,
     /// The releases.
     pub releases: Vec<ReleaseStatus>,
+    /// Why it is unknown which requests run in which release, if it is.
+    pub requests_unknown: Option<String>,
     /// The room in PHP's OPcache.
     pub opcache: OpcacheStatus,
 }
@@ -95,6 +98,10 @@ pub struct ReleaseStatus {
     pub used_by: Vec<String>,
     #[serde(skip)]
     used_by_text: String,
+    /// How many requests run in it now; none if that is unknown.
+    pub requests: Option<u64>,
+    /// Whether it is one of the slots, whose names do not say what is in them.
+    pub slot: bool,
     /// Whether there is a record of it which cannot be read.
     pub damaged: bool,
     /// Whether it is marked bad.
@@ -171,7 +178,8 @@ pub fn status(config: &Config, state: &State) -> Result<Status> {
         instances.push(status);
     }
     instances.sort_by(|a, b| a.name.cmp(&b.name));
-    let releases = release_statuses(state, &found, used_by)?;
+    let counts = Files::open(&config.drain).now();
+    let releases = release_statuses(config, state, &counts, &found, used_by)?;
     let mut php_files =
         releases.iter().filter(|release| !release.used_by.is_empty()).map(|release| release.php_files).sum();
     for path in elsewhere {
@@ -193,6 +201,7 @@ pub fn status(config: &Config, state: &State) -> Result<Status> {
         instances,
         ignored,
         releases,
+        requests_unknown: counts.unknown(),
         opcache: OpcacheStatus { php_files, max_accelerated_files, room, full: php_files > room },
     })
 }
@@ -236,7 +245,9 @@ fn instance_status(state: &State, name: &str, link: &Path, place: Result<Place>)
 }
 
 fn release_statuses(
+    config: &Config,
     state: &State,
+    counts: &Counts,
     found: &Instances,
     mut used_by: BTreeMap<String, Vec<String>>,
 ) -> Result<Vec<ReleaseStatus>> {
@@ -252,6 +263,8 @@ fn release_statuses(
             bytes: size.bytes,
             php_files: size.php_files,
             used_by,
+            requests: counts.of(&release.path).requests(),
+            slot: config.releases.slots.has(&release.name),
             damaged: release.is_damaged,
             bad: bad.is_some(),
             bad_reason: bad.flatten().map(str::to_owned),

@@ -76,6 +76,12 @@ impl Files {
 }
 
 impl Counts {
+    /// Why nothing is known, if that is so.
+    #[must_use]
+    pub fn unknown(&self) -> Option<String> {
+        self.0.as_ref().err().cloned()
+    }
+
     /// The requests of a release, or of any directory. That there are none says nothing of the next moment.
     #[must_use]
     pub fn of(&self, path: &Path) -> Use {

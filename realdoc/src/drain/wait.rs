@@ -257,11 +257,7 @@ impl Teller {
 }
 
 fn event(draining: &Draining, waited: Duration) -> Event<'_> {
-    let requests = match draining.seen {
-        Use::Requests(count) => Some(count),
-        Use::Held(_) | Use::Window | Use::Free => Some(0),
-        Use::Unknown(_) => None,
-    };
+    let requests = draining.seen.requests();
     let seconds = (waited.as_secs_f64() * 1000.0).round() / 1000.0;
     Event::Draining { release: &draining.name, requests, reason: draining.seen.reason(), seconds }
 }

@@ -334,3 +334,24 @@ fn a_worker_is_waited_for_like_a_request() {
     worker.kill();
     waiting.end().code(0);
 }
+
+#[test]
+fn the_status_shows_the_requests_of_each_release() {
+    let place = after_three(RULES);
+    let status = place.ok(&["status"]);
+    assert!(status.out.contains("REQUESTS") && status.out.contains("requests are unknown: "), "{status:?}");
+    let row = |said: &str, tag: &str| {
+        let line = said.lines().find(|line| line.starts_with(&place.release(tag))).unwrap().to_owned();
+        // Behind the age and the size, which have two words each.
+        line.split_whitespace().nth(6).unwrap().to_owned()
+    };
+    assert_eq!(row(&status.out, "v1"), "?");
+    assert!(place.status()["releases"][0]["requests"].is_null() && place.status()["requests_unknown"].is_string());
+    let httpd = Httpd::start(&place.at("inuse"));
+    let running = requests(&httpd, &place, "v3", 2);
+    let status = place.ok(&["status"]);
+    assert_eq!([row(&status.out, "v1"), row(&status.out, "v3")], ["0", "2"]);
+    assert_eq!(place.status()["releases"][0]["requests"], 2);
+    assert!(place.status()["requests_unknown"].is_null());
+    drop(running);
+}

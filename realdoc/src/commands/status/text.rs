@@ -21,6 +21,9 @@ impl Status {
             text,
             "OPcache: {php_files} PHP files are live, room for {room} (max_accelerated_files = {max_accelerated_files})"
         );
+        if let Some(why) = &self.requests_unknown {
+            let _ = writeln!(text, "requests are unknown: {why}");
+        }
         if full {
             let _ = writeln!(text, "warning: they do not fit; raise opcache.max_accelerated_files");
         }
@@ -67,13 +70,14 @@ impl Status {
     }
 
     fn write_releases(&self, text: &mut String) {
-        let mut rows = vec![["RELEASE", "AGE", "SIZE", "PHP FILES", "USED BY", ""].map(str::to_owned)];
+        let mut rows = vec![["RELEASE", "AGE", "SIZE", "PHP FILES", "REQUESTS", "USED BY", ""].map(str::to_owned)];
         for release in &self.releases {
             let remark = match (release.bad, &release.bad_reason) {
                 (true, Some(reason)) => format!("bad: {reason}"),
                 (true, None) => "bad".to_owned(),
                 (false, _) if release.damaged => "its record cannot be read".to_owned(),
                 (false, _) if release.commit.is_none() => "not staged by realdoc".to_owned(),
+                (false, _) if release.slot => release.reference.clone().unwrap_or_default(),
                 (false, _) => String::new(),
             };
             rows.push([
@@ -81,6 +85,7 @@ impl Status {
                 age(release.since),
                 HumanBytes(release.bytes).to_string(),
                 release.php_files.to_string(),
+                release.requests.map_or_else(|| "?".to_owned(), |requests| requests.to_string()),
                 if release.used_by.is_empty() { "-".to_owned() } else { release.used_by_text.clone() },
                 remark,
             ]);
