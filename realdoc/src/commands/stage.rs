@@ -32,6 +32,10 @@ use crate::state::lock::{Kind, Lock, Patience};
 use crate::state::releases::{Record, Release, STAGING_PREFIX, Store};
 use crate::tool::Tool;
 
+mod name;
+
+use name::{name, readable, short};
+
 /// How many files are named.
 const FEW: usize = 3;
 
@@ -355,46 +359,5 @@ impl Drop for Growing {
     fn drop(&mut self) {
         // What stays is removed by the next command.
         let _ = tree::remove(&self.0);
-    }
-}
-
-/// What a release is called: after what was asked for, and after the commit, because a tag may move.
-fn name(reference: &str, commit: &Commit) -> String {
-    let id = short(&commit.id);
-    if !commit.is_named {
-        return id.to_owned();
-    }
-    match &readable(reference)[..] {
-        "" => id.to_owned(),
-        readable => format!("{readable}-{id}"),
-    }
-}
-
-/// A name that can be a directory's.
-fn readable(reference: &str) -> String {
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+') { c } else { '-' }
-    };
-    let readable: String = reference.chars().map(plain).take(80).collect();
-    readable.trim_start_matches(['.', '-']).to_owned()
-}
-
-fn short(commit: &str) -> &str {
-    commit.get(..12).unwrap_or(commit)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_readable_and_safe() {
-        let commit = |is_named| Commit { id: "0123456789abcdef".to_owned(), is_named };
-        assert_eq!(name("v1.2", &commit(true)), "v1.2-0123456789ab");
-        assert_eq!(name("feature/über uns", &commit(true)), "feature--ber-uns-0123456789ab");
-        assert_eq!(name(".hidden", &commit(true)), "hidden-0123456789ab");
-        assert_eq!(name("...", &commit(true)), "0123456789ab");
-        assert_eq!(name("012345", &commit(false)), "0123456789ab");
-        assert!(name(&"x".repeat(500), &commit(true)).len() < 100);
     }
 }
