@@ -60,6 +60,7 @@ fn write_entry(text: &mut String, entry: &Entry, flips: &[&Flip], found: &Instan
         What::MarkBad { release, reason: None } => ("mark-bad", vec![release.clone()]),
         What::MarkBad { release, reason: Some(reason) } => ("mark-bad", vec![format!("{release}: {reason}")]),
         What::MarkGood { release } => ("mark-bad --clear", vec![release.clone()]),
+        What::Overwrite { release } => ("stage", vec![format!("into slot {release}")]),
         What::Forget { instance, .. } => ("instance remove", vec![instance.clone()]),
     };
     let mut ways: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();

@@ -210,6 +210,9 @@ pub fn take_back(tool: &Tool, state: &mut State, id: &str, flipping: &Flipping) 
         }
         let obstacle = match &from {
             None => Some(format!("{name} had no link before")),
+            Some(from) if state.history.is_overwritten_since(from, id) => {
+                Some(format!("{name}: another release is in {from} now"))
+            }
             Some(from) => state.obstacle(from).map(|obstacle| format!("{name}: {from} {obstacle}")),
         };
         match (obstacle, from) {

@@ -33,6 +33,7 @@ use crate::state::releases::{Record, Release, STAGING_PREFIX, Store};
 use crate::tool::Tool;
 
 mod name;
+mod slot;
 
 use name::{name, readable, short};
 
@@ -177,7 +178,13 @@ impl Stager<'_> {
 
     /// Makes the release, if this is no dry run.
     fn stage_as(&self, name: &str, commit: &Commit, export: &dyn Fn(&Path) -> Result<()>) -> Result<Staged> {
-        let name = self.unused_name(name)?;
+        let name = if self.tool.config.releases.slots.names().is_empty() {
+            self.unused_name(name)?
+        } else {
+            let slot = slot::choose(self.tool)?;
+            self.tool.report.step("slot", format!("{} goes into slot {slot}", self.reference));
+            slot
+        };
         let hold = if self.is_dry_run() { None } else { Some(self.make(commit, &name, export)?) };
         self.say(&name, &commit.id, &self.store.path_of(&name), false);
         if !self.is_dry_run() && !self.tool.config.commands.prepare.is_empty() {
@@ -306,6 +313,11 @@ impl Stager<'_> {
             staged: Timestamp::now(),
             prepared: (!config.commands.prepare.is_empty()).then_some(false),
         };
+        if config.releases.slots.has(name) {
+            self.at("drain");
+            slot::take(self.tool, &staging.0, name, &record)?;
+            return Ok(hold);
+        }
         store.write_record(name, &record)?;
         step("stage.recorded")?;
 

@@ -86,9 +86,42 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
     }
 }
 
+/// Lets two directories change places, in one step where the file system can.
+///
+/// # Errors
+/// What the file system says.
+pub fn exchange(new: &Path, path: &Path) -> Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    let directory = File::open(parent).context("open", parent)?;
+    let result = renameat_with(&directory, new, &directory, path, RenameFlags::EXCHANGE);
+    match result {
+        // NFS. For a moment there is nothing, where nobody looks.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            let mut between = new.as_os_str().to_owned();
+            between.push(".old");
+            let between = Path::new(&between);
+            fs::rename(path, between).context("rename", path)?;
+            fs::rename(new, path).context("rename to", path)?;
+            fs::rename(between, new).context("rename to", new)
+        }
+        result => result.context("exchange", path),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn directories_change_places() {
+        let dir = tempfile::tempdir().unwrap();
+        let (new, path) = (dir.path().join("new"), dir.path().join("path"));
+        fs::create_dir(&new).unwrap();
+        fs::create_dir(&path).unwrap();
+        fs::write(new.join("file"), "new").unwrap();
+        exchange(&new, &path).unwrap();
+        assert!(path.join("file").exists() && new.is_dir() && !new.join("file").exists());
+    }
 
     #[test]
     fn nothing_is_replaced() {

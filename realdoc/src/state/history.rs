@@ -24,6 +24,8 @@ pub struct History {
     live: HashMap<String, Timestamp>,
     /// The marks, each with its reason.
     bad: BTreeMap<String, Option<String>>,
+    /// Where in `entries` another build last took the place of a release.
+    overwritten: HashMap<String, usize>,
 }
 
 /// Where a link led, and since when.
@@ -52,6 +54,10 @@ impl History {
         match &entry.what {
             What::MarkBad { release, reason } => drop(self.bad.insert(release.clone(), reason.clone())),
             What::MarkGood { release } => drop(self.bad.remove(release)),
+            What::Overwrite { release } => {
+                self.bad.remove(release);
+                self.overwritten.insert(release.clone(), self.entries.len());
+            }
             _ => {}
         }
         self.entries.push(entry);
@@ -68,9 +74,21 @@ impl History {
         self.entries.iter().rev().any(|entry| entry.id == id)
     }
 
-    fn flips_of(&self, link: &Path) -> impl DoubleEndedIterator<Item = (&Entry, &Flip)> {
+    fn flips_of(&self, link: &Path) -> impl DoubleEndedIterator<Item = (usize, &Entry, &Flip)> {
         let flips = self.by_link.get(link).map(Vec::as_slice).unwrap_or_default();
-        flips.iter().map(|&(entry, flip)| (&self.entries[entry], &self.entries[entry].flips()[flip]))
+        flips.iter().map(|&(entry, flip)| (entry, &self.entries[entry], &self.entries[entry].flips()[flip]))
+    }
+
+    /// Whether what an entry calls so is gone, and another build has its name.
+    fn is_overwritten(&self, release: &str, number: usize) -> bool {
+        self.overwritten.get(release).is_some_and(|&overwritten| overwritten > number)
+    }
+
+    /// Whether what this activation calls so is gone, and another build has its name.
+    #[must_use]
+    pub fn is_overwritten_since(&self, release: &str, id: &str) -> bool {
+        let number = self.entries.iter().rposition(|entry| entry.id == id);
+        number.is_some_and(|number| self.is_overwritten(release, number))
     }
 
     /// All entries, the oldest first.
@@ -100,7 +118,7 @@ impl History {
     /// Where the link leads according to the history.
     #[must_use]
     pub fn recorded(&self, link: &Path) -> Option<Visit> {
-        let (entry, flip) = self.flips_of(link).next_back()?;
+        let (_, entry, flip) = self.flips_of(link).next_back()?;
         Some(Visit { target: flip.to.clone()?, since: flip.since.unwrap_or(entry.at) })
     }
 
@@ -109,17 +127,18 @@ impl History {
     #[must_use]
     pub fn way(&self, link: &Path) -> Vec<Visit> {
         let mut way: Vec<Visit> = Vec::new();
-        for (entry, flip) in self.flips_of(link) {
+        for (number, entry, flip) in self.flips_of(link) {
             // Where it was for a while by mistake, nobody wants to be again.
             if matches!(entry.what, What::PutBack { .. }) {
                 continue;
             }
             let is_rollback = matches!(entry.what, What::Rollback { .. });
             // What nobody recorded, because it was before the first entry.
-            if let Some(from) = flip.from.as_ref().filter(|_| !is_rollback) {
+            let is_there = |release: &&String| !self.is_overwritten(release, number);
+            if let Some(from) = flip.from.as_ref().filter(|_| !is_rollback).filter(is_there) {
                 reach(&mut way, from, entry.at);
             }
-            let Some(to) = &flip.to else { continue };
+            let Some(to) = flip.to.as_ref().filter(is_there) else { continue };
             let since = flip.since.unwrap_or(entry.at);
             match way.iter().rposition(|visit| visit.target == *to) {
                 Some(index) if is_rollback => {
@@ -226,6 +245,22 @@ mod tests {
         assert_eq!(previous(&history(whats.clone()), "3").as_deref(), Some("2"));
         whats.push(bad("2"));
         assert_eq!(history(whats).is_bad("2"), Some(None));
+    }
+
+    #[test]
+    fn nobody_goes_back_to_what_was_overwritten() {
+        let overwrite = |release: &str| What::Overwrite { release: release.to_owned() };
+        let mut whats = vec![overwrite("A"), activate("", "A"), overwrite("B"), activate("A", "B")];
+        assert_eq!(previous(&history(whats.clone()), "B").as_deref(), Some("A"));
+        whats.extend([bad("A"), overwrite("A")]);
+        let overwritten = history(whats.clone());
+        assert_eq!(previous(&overwritten, "B"), None, "A is another one");
+        assert!(overwritten.is_bad("A").is_none());
+        whats.push(activate("B", "A"));
+        let again = history(whats);
+        assert_eq!(previous(&again, "A").as_deref(), Some("B"));
+        let first = &again.entries()[1].id.clone();
+        assert!(again.is_overwritten_since("A", first) && !again.is_overwritten_since("B", &again.entries()[3].id));
     }
 
     #[test]

@@ -56,6 +56,11 @@ pub enum What {
         /// Why.
         reason: Option<String>,
     },
+    /// Another build has taken the place of a release, in a slot: earlier flips to it speak of what is gone.
+    Overwrite {
+        /// The slot.
+        release: String,
+    },
     /// A link is no instance any more.
     Forget {
         /// The instance, as it was called.
@@ -101,7 +106,7 @@ impl Entry {
             What::Activate { flips } | What::Rollback { flips } | What::PutBack { flips } | What::Found { flips } => {
                 flips
             }
-            What::MarkBad { .. } | What::MarkGood { .. } | What::Forget { .. } => &[],
+            What::MarkBad { .. } | What::MarkGood { .. } | What::Forget { .. } | What::Overwrite { .. } => &[],
         }
     }
 
@@ -110,7 +115,7 @@ impl Entry {
             What::Activate { flips } | What::Rollback { flips } | What::PutBack { flips } | What::Found { flips } => {
                 Some(flips)
             }
-            What::MarkBad { .. } | What::MarkGood { .. } | What::Forget { .. } => None,
+            What::MarkBad { .. } | What::MarkGood { .. } | What::Forget { .. } | What::Overwrite { .. } => None,
         }
     }
 }

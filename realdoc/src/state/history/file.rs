@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rustix::fs::{FallocateFlags, fallocate};
 
-use super::{Entry, History};
+use super::{Entry, History, What};
 use crate::error::{Context, Result};
 use crate::fs::durable;
 use crate::state::releases::Store;
@@ -118,6 +118,12 @@ impl History {
         for (number, entry) in self.entries.iter().enumerate() {
             let mut entry = entry.clone();
             if number < whole {
+                // Only the last one of each slot says something.
+                if let What::Overwrite { release } = &entry.what
+                    && self.overwritten.get(release) != Some(&number)
+                {
+                    continue;
+                }
                 let mut index = 0;
                 let Some(flips) = entry.flips_mut() else {
                     short.push(entry);
@@ -170,7 +176,7 @@ fn write_line(file: &mut File, line: &[u8]) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Flip, What};
+    use super::super::Flip;
     use super::*;
 
     fn activate(from: &str, to: &str) -> What {
