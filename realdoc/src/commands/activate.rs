@@ -26,18 +26,7 @@ pub fn run(tool: &Tool, release: &str, instances: &Selection, flipping: &Flippin
         return finished;
     }
     let drained = drain::after_flip(tool, &mut state, &ids, flipping.drain.map(|time| Time::for_requests(time.0)));
-    finish_drained(tool, finished, drained)
-}
-
-/// What a command ends with that has waited for requests after its flip. That links were not reached comes first.
-pub(super) fn finish_drained(tool: &Tool, finished: Result<()>, drained: Result<()>) -> Result<()> {
-    match (finished, drained) {
-        (Err(finished), Err(drained)) => {
-            tool.report.warn(drained.to_string());
-            Err(finished)
-        }
-        (finished, drained) => finished.and(drained),
-    }
+    drain::finish(tool, finished, drained)
 }
 
 /// As [`run`], for a release whose name is known; in a dry run it need not exist.

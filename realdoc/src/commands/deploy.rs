@@ -64,7 +64,7 @@ pub fn run(
     let time = flipping.drain.map(|time| Time::for_requests(time.0));
     let drained = drain::after_flip(tool, &mut state, &ids, time);
     if matches!(drained, Err(Error::Interrupted(_))) {
-        return activate::finish_drained(tool, activated.finish(tool, &state), drained);
+        return drain::finish(tool, activated.finish(tool, &state), drained);
     }
     // In what is left of the time.
     let rules = Rules { keep: tool.config.releases.keep, adopted: false, explain: false, drain: time };
@@ -75,7 +75,7 @@ pub fn run(
     }
     let finished = activated.finish(tool, &state);
     let pruned = pruned.or_else(|error| if matches!(error, Error::Interrupted(_)) { Err(error) } else { Ok(()) });
-    activate::finish_drained(tool, finished, pruned.and(drained))
+    drain::finish(tool, finished, pruned.and(drained))
 }
 
 /// The commits between what the links lead to and what they will lead to, as far as the repository knows them.

@@ -225,6 +225,20 @@ pub fn after_flip(tool: &Tool, state: &mut State, activations: &[String], time: 
     }
 }
 
+/// What a command ends with that has waited for requests after its flip. That links were not reached comes first.
+///
+/// # Errors
+/// One of both.
+pub fn finish(tool: &Tool, finished: Result<()>, drained: Result<()>) -> Result<()> {
+    match (finished, drained) {
+        (Err(finished), Err(drained)) => {
+            tool.report.warn(drained.to_string());
+            Err(finished)
+        }
+        (finished, drained) => finished.and(drained),
+    }
+}
+
 /// Those that no link leads to. The others are told, once.
 fn not_live(tool: &Tool, state: &mut State, left: &mut BTreeSet<String>) -> Result<Vec<Target>> {
     let instances = state.instances(&tool.config, &tool.report)?;

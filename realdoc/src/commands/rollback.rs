@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::activation::{self, Direction, Flipped, Left, Move, PutBack};
 use crate::cli::{Change, Flipping, Selection};
-use crate::commands::{activate, drain};
+use crate::commands::drain;
 use crate::drain::Time;
 use crate::error::{Error, Result};
 use crate::state::State;
@@ -56,7 +56,7 @@ pub fn rollback(tool: &Tool, wanted: &Wanted, change: Change) -> Result<()> {
         return finished;
     }
     let time = wanted.flipping.drain.map(|time| Time::for_requests(time.0));
-    activate::finish_drained(tool, finished, drain::after_flip(tool, &mut state, &ids, time))
+    drain::finish(tool, finished, drain::after_flip(tool, &mut state, &ids, time))
 }
 
 /// What a rollback ends with.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{AbsolutePath, Span};
+use super::value::{AbsolutePath, Span};
 
 /// Below `/run`, as distributions name it: `RealdocInUse` is in `DefaultRuntimeDir`, also that of a second httpd.
 pub const USUAL: [&str; 3] = ["/run/apache2*", "/run/httpd*", "/run/httpd/*"];

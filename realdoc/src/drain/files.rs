@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use docroot::inuse::{Reader, Release, Snapshot};
 use globset::Glob;
 
-use super::Use;
+use super::usage::Use;
 use crate::config::{self, NAME, USUAL};
 use crate::error::{Error, Result};
 

@@ -9,9 +9,10 @@ use docroot::Os;
 use docroot::inuse::{Drain, Release};
 use indicatif::ProgressBar;
 
-use super::{Files, Use};
+use super::files::Files;
+use super::usage::Use;
 use crate::activation::relock;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::os::interrupt::Interrupt;
 use crate::report::{Event, Report};
 use crate::state::State;
@@ -96,6 +97,23 @@ impl Draining {
     }
 }
 
+/// Fails unless all of them are free.
+///
+/// # Errors
+/// [`Error::InUse`], or [`Error::Unknown`] if one of them is not known.
+pub fn expect_free(drainings: &[Draining]) -> Result<()> {
+    let reasons = |which: &dyn Fn(&Use) -> bool| {
+        let which = drainings.iter().filter(|draining| which(&draining.seen));
+        which.map(|draining| format!("{}: {}", draining.name, draining.seen.reason())).collect::<Vec<_>>().join("; ")
+    };
+    let unknown = reasons(&|seen| matches!(seen, Use::Unknown(_)));
+    if !unknown.is_empty() {
+        return Err(Error::Unknown(unknown));
+    }
+    let used = reasons(&|seen| *seen != Use::Free);
+    if used.is_empty() { Ok(()) } else { Err(Error::InUse(used)) }
+}
+
 /// For how long to wait, and for what.
 #[derive(Clone, Copy, Debug)]
 pub struct Time {
@@ -154,7 +172,7 @@ pub enum Ended {
 /// Waits. `yields` is asked whether somebody else must not wait for what is claimed here.
 ///
 /// # Errors
-/// [`Error::Interrupted`](crate::error::Error::Interrupted), or a directory that is not there.
+/// [`Error::Interrupted`], or a directory that is not there.
 pub fn wait(
     report: Report,
     interrupt: &Interrupt,
