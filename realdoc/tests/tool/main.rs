@@ -17,6 +17,7 @@ mod night;
 mod place;
 mod prove;
 mod prune;
+mod recipes;
 mod slots;
 mod stage;
 mod state;
