@@ -33,7 +33,7 @@ _realdoc_names() {
         --to | --canary | log) names=instances ;;
         --from | --release | activate | verify | mark-bad | drain) names=releases ;;
     esac
-    if [[ $names && $word != -* ]]; then
+    if [[ $names && $word != -* && $word != */* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(realdoc __names "$names" 2>/dev/null)" -- "$word")
         return
     fi
@@ -50,7 +50,8 @@ for option in from release
     complete -c realdoc -l $option -x -a "(realdoc __names releases 2>/dev/null)"
 end
 complete -c realdoc -n "__fish_seen_subcommand_from log" -f -a "(realdoc __names instances 2>/dev/null)"
-complete -c realdoc -n "__fish_seen_subcommand_from activate verify mark-bad drain" -f -a "(realdoc __names releases 2>/dev/null)"
+complete -c realdoc -n "__fish_seen_subcommand_from activate verify mark-bad" -f -a "(realdoc __names releases 2>/dev/null)"
+complete -c realdoc -n "__fish_seen_subcommand_from drain" -a "(realdoc __names releases 2>/dev/null)"
 "#;
 
 const ZSH: &str = r#"

@@ -153,7 +153,7 @@ fn drain_targets(
     targets: &[Target],
     time: Time,
 ) -> Result<Vec<Draining>> {
-    let mut drainings = Vec::new();
+    let mut drainings: Vec<Draining> = Vec::new();
     loop {
         let instances = state.instances(&tool.config, &tool.report)?;
         let links = watched(state, &instances);
@@ -168,11 +168,10 @@ fn drain_targets(
         if drainings.is_empty() {
             drainings = targets.iter().map(|target| target.drain(subdirectory(&tool.config))).collect();
         }
-        if time.is_over() || !drainings.iter().any(|draining: &Draining| time.waits_for(&draining.seen)) {
-            // Once at least, however short the time is.
-            for draining in &mut drainings {
-                draining.poll(files)?;
-            }
+        for draining in &mut drainings {
+            draining.poll(files)?;
+        }
+        if !drainings.iter().any(|draining| time.waits_for(&draining.seen)) {
             return Ok(drainings);
         }
         drain::wait_unlocked(tool, state, files, &mut drainings, time)?;

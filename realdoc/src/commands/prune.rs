@@ -72,7 +72,7 @@ pub fn prune(tool: &Tool, state: &mut State, rules: Rules) -> Result<()> {
         trash.extend(leftovers.map(|path| Trash { name: None, path }));
     }
     let mut failure = None;
-    let kept = bury_all(tool, state, rules, &mut trash, &mut failure)?;
+    let kept = bury_all(tool, state, rules, &mut trash, &mut failure);
     // Nobody has to wait for thousands of files.
     state.unlock();
     if !trash.is_empty() {
@@ -86,6 +86,7 @@ pub fn prune(tool: &Tool, state: &mut State, rules: Rules) -> Result<()> {
             failure = failure.or(Some(error));
         }
     }
+    let kept = kept?;
     failure.map_or(Ok(()), Err)?;
     if rules.drain.is_some() && !state.is_dry_run() { drain::expect_free(&kept) } else { Ok(()) }
 }
@@ -148,7 +149,7 @@ fn bury_all(
                 }
             }
         }
-        if time.is_over() || !drainings.iter().any(|draining| time.waits_for(&draining.seen)) {
+        if !drainings.iter().any(|draining| time.waits_for(&draining.seen)) {
             break;
         }
         waited.extend(drainings.iter().map(|draining| draining.name.clone()));

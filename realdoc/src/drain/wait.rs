@@ -23,6 +23,9 @@ use crate::tool::Tool;
 
 /// How often to look. Most requests are over sooner.
 const PACE: Duration = Duration::from_millis(10);
+/// A look takes so long at most, where httpd looks at the links for each request: also a command without any patience is
+/// to see that a release is free.
+const LOOK: Duration = Duration::from_secs(1);
 /// What is over sooner is not worth a word.
 const SOON: Duration = Duration::from_millis(300);
 /// How long somebody who goes first may need to take what was let go.
@@ -117,37 +120,33 @@ pub fn expect_free(drainings: &[Draining]) -> Result<()> {
 /// For how long to wait, and for what.
 #[derive(Clone, Copy, Debug)]
 pub struct Time {
-    until: Instant,
-    /// Whether to wait for requests and holders, too, and not only until httpd has seen the links.
-    for_requests: bool,
+    /// Until when requests are waited for; none if they are not.
+    requests: Option<Instant>,
+    /// Until when to wait for httpd to see the links.
+    window: Instant,
 }
 
 impl Time {
     /// For requests, for so long.
     #[must_use]
     pub fn for_requests(time: Duration) -> Self {
-        Self { until: later(time), for_requests: true }
+        Self { requests: Some(later(time)), ..Self::for_window(time) }
     }
 
     /// Until httpd must have seen the links, but no longer than this.
     #[must_use]
     pub fn for_window(time: Duration) -> Self {
-        Self { until: later(time), for_requests: false }
+        Self { requests: None, window: later(time.max(LOOK)) }
     }
 
-    /// Whether it is over.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        Instant::now() >= self.until
-    }
-
-    /// Whether there is something to wait for.
+    /// Whether what was seen may change in time.
     #[must_use]
     pub fn waits_for(&self, seen: &Use) -> bool {
+        let now = Instant::now();
         match seen {
             Use::Free | Use::Unknown(_) => false,
-            Use::Window => true,
-            Use::Requests(_) | Use::Held(_) => self.for_requests,
+            Use::Window => now < self.window,
+            Use::Requests(_) | Use::Held(_) => self.requests.is_some_and(|until| now < until),
         }
     }
 }
@@ -161,10 +160,8 @@ fn later(time: Duration) -> Instant {
 /// How a wait has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ended {
-    /// There is nothing left to wait for.
+    /// There is nothing left to wait for, or no time.
     Settled,
-    /// The time is over.
-    TimedOut,
     /// Somebody is about to flip links, who must not wait.
     Yielded,
 }
@@ -189,9 +186,6 @@ pub fn wait(
         let waiting: Vec<&Draining> = drainings.iter().filter(|draining| time.waits_for(&draining.seen)).collect();
         if waiting.is_empty() {
             return Ok(Ended::Settled);
-        }
-        if time.is_over() {
-            return Ok(Ended::TimedOut);
         }
         interrupt.check()?;
         teller.tell(&waiting);

@@ -181,7 +181,7 @@ fn httpd_may_not_have_seen_the_flip() {
 
 #[test]
 fn a_window_is_waited_for() {
-    let place = after_three(RULES);
+    let place = after_three(&format!("{RULES}timeout = \"0s\"\n"));
     let _httpd = Httpd::with_window(&place.at("inuse"), Duration::from_millis(400));
     place.ok(&["prune"]).has("removed v1-");
 }
@@ -299,7 +299,9 @@ fn another_tool_waits_by_a_path() {
     let drain = |timeout: &str, path: &str| place.run(&["drain", path, "--timeout", timeout, "--file", &file]);
     drain("1h", "srv/app/releases/42").code(14).has("no such file: no server counts requests there");
     let httpd = Httpd::start(&place.at("inuse"));
-    drain("1h", "srv/app/releases/42").code(0).has("is free");
+    for timeout in ["1h", "0s"] {
+        drain(timeout, "srv/app/releases/42").code(0).has("is free");
+    }
     let request = httpd.begin(&release);
     for path in ["srv/app/releases/42", "./srv/app/releases/42/", "srv/../srv/app/releases/42"] {
         drain("20ms", path).code(13).has(&format!("{}: 1 request runs in it", release.display()));

@@ -114,7 +114,7 @@ fn free(tool: &Tool, state: &mut State, slot: &str, path: &Path) -> Result<Optio
             draining.poll(&files)?;
         }
         let is_waited_for = |draining: &Draining| time.waits_for(&draining.seen);
-        if time.is_over() || !drainings.iter().any(is_waited_for) {
+        if !drainings.iter().any(is_waited_for) {
             return match drain::expect_free(&drainings) {
                 Ok(()) => Ok(drainings.pop()),
                 Err(Error::InUse(why)) => Err(Error::InUse(format!("{why}; nothing was staged"))),
