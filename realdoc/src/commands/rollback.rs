@@ -168,28 +168,37 @@ fn go_back(tool: &Tool, state: &mut State, put_back: &PutBack, wanted: &Wanted) 
 
 /// The release that links are to leave, by its name or the beginning of it. It may be gone: one that somebody has removed at
 /// night is what links have to leave most of all. Or what they lead to was never a release.
+///
+/// A tag may have several builds. Those that no link leads to are not meant.
 fn origin(state: &State, instances: &[Instance], text: &str) -> Result<String> {
-    let missing = match state.store.find(text) {
-        Ok(release) => return Ok(release.name),
-        Err(error @ Error::NotFound(_)) => error,
-        Err(error) => return Err(error),
-    };
-    let now = instances.iter().filter_map(|instance| link::look(&state.store, &instance.link).ok()?.id()).collect();
-    let once =
-        state.history.entries().iter().flat_map(|entry| entry.flips()).filter_map(|flip| flip.to.clone()).collect();
+    let now: BTreeSet<String> =
+        instances.iter().filter_map(|instance| link::look(&state.store, &instance.link).ok()?.id()).collect();
+    if now.contains(text) {
+        return Ok(text.to_owned());
+    }
     let beginning = format!("{text}-");
-    for known in [now, once] as [BTreeSet<String>; 2] {
-        if known.contains(text) {
-            return Ok(text.to_owned());
-        }
-        let found: Vec<&str> = known.iter().map(String::as_str).filter(|name| name.starts_with(&beginning)).collect();
-        match found[..] {
-            [] => {}
-            [name] => return Ok(name.to_owned()),
-            _ => return Err(Error::Usage(format!("{text} could be {}; say which", found.join(" or ")))),
+    let is_build = |name: &str| {
+        let release = state.store.release(name).ok().flatten();
+        let is_of = release.and_then(|release| release.record).is_some_and(|record| record.is_of(text));
+        is_of || name.starts_with(&beginning)
+    };
+    let live: Vec<&str> = now.iter().map(String::as_str).filter(|name| is_build(name)).collect();
+    match live[..] {
+        [] => {}
+        [name] => return Ok(name.to_owned()),
+        _ => return Err(Error::Usage(format!("{text} could be {}; say which", live.join(" or ")))),
+    }
+    match state.store.find(text) {
+        Ok(release) => Ok(release.name),
+        // None of them is live.
+        Err(Error::Usage(_)) => Ok(text.to_owned()),
+        Err(error) => {
+            let flips = state.history.entries().iter().flat_map(|entry| entry.flips());
+            let was_live =
+                flips.filter_map(|flip| flip.to.as_deref()).any(|name| name == text || name.starts_with(&beginning));
+            if was_live { Ok(text.to_owned()) } else { Err(error) }
         }
     }
-    Err(missing)
 }
 
 /// Takes back what one activation has flipped, and nobody has flipped since.

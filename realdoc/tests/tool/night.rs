@@ -91,6 +91,26 @@ fn after_a_canary_only_the_canary_goes_back() {
     place.assert_all_lead("v2");
 }
 
+/// A tag may have several builds. Only those that links lead to are meant.
+#[test]
+fn another_build_of_the_tag_refuses_no_rollback() {
+    let place = fleet("");
+    place.ok(&["deploy", "v2", "--all"]);
+    let v2 = place.release("v2");
+    place.ok(&["stage", "v2", "--rebuild"]).has(&format!("staged {v2}-2"));
+    place.rollback(&["--from", "v2"]).code(0).has("6 flipped");
+    place.assert_all_lead("v1");
+    // Also once nothing leads to either.
+    place.rollback(&["--from", "v2"]).code(0).has("nothing leads to v2");
+    // Where links lead to both, somebody has to say which.
+    place.ok(&["activate", &v2, "--to", "shop"]);
+    place.ok(&["activate", &format!("{v2}-2"), "--to", "sites/a"]);
+    place.rollback(&["--from", "v2"]).code(2).has("say which");
+    place.rollback(&["--from", &v2]).code(0).has("1 flipped");
+    place.rollback(&["--from", "v2"]).code(0).has("1 flipped");
+    place.assert_all_lead("v1");
+}
+
 #[test]
 fn what_leads_to_a_release_that_is_gone_goes_back_too() {
     let place = fleet("");
