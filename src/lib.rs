@@ -1,13 +1,13 @@
 //! mod_realdoc: keeps every request on the release that its docroot symlink led to when the request began.
 //!
 //! Owns: the module record that httpd loads, and the list of hooks. Must not: contain logic. What a docroot leads to
-//! is the business of the `docroot` crate, which knows no httpd; `pin` decides what a request gets of it.
+//! is the business of the `docroot` crate, which knows no httpd; `request` decides what a request gets of it.
 //!
 //! # The life of a request
 //!
 //! 1. httpd has read a request's header and chosen its virtual host. `post_read_request` looks where the docroot
 //!    leads ([`docroot::Docroot::remembered`], [`docroot::Docroot::checked`] or, where neither is enough,
-//!    [`docroot::Docroot::look`]), lets the request hold the answer (the *pin*) and makes it the request's own docroot, as
+//!    [`docroot::Docroot::lookup`]), lets the request hold the answer (the *pin*) and makes it the request's own docroot, as
 //!    `ap_set_document_root` does. Nothing that threads share is written for it.
 //! 2. httpd and its modules map the URL below that docroot: `r->filename`, `DOCUMENT_ROOT`, `.htaccess`, PHP.
 //!    What is mapped elsewhere below the link (`Alias`), or below a docroot that only this request has

@@ -71,8 +71,9 @@ fn plain_shell_removes_what_is_free() {
 
 #[test]
 fn deployer_and_capistrano_wait_before_they_clean_up() {
-    let deployer = between(&shown("php"), "run('", "')").replace("{{deploy_path}}", "/srv/app");
-    let capistrano = between(&shown("ruby"), "execute \"", "\"\n")
+    let deployer =
+        between(&shown("php").replace("'\n        . '", ""), "run('", "')").replace("{{deploy_path}}", "/srv/app");
+    let capistrano = between(&shown("ruby").replace("\" \\\n            \"", ""), "execute \"", "\"\n")
         .replace("#{releases_path}", "/srv/app/releases")
         .replace("#{current_path}", "/srv/app/current");
     assert_eq!(deployer, capistrano);
