@@ -197,6 +197,15 @@ fn looks_without_end_hold_no_drain_up() {
     }
 }
 
+/// Stops the reader when a thread ends, by a panic too.
+struct StopsAtDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopsAtDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn threads_lose_no_count() {
     let site = Site::new();
@@ -209,6 +218,7 @@ fn threads_lose_no_count() {
         for thread in 0..4_usize {
             let (slot, paths, entries, reader, stop) = (&slot, &paths, &entries, &reader, &stop);
             scope.spawn(move || {
+                let _stops = StopsAtDrop(stop);
                 for round in 0..20_000_usize {
                     let at = (round * 7 + thread * 13) % paths.len();
                     let fast = slot.enter(&entries[at], thread, || Some(())).map(|(ticket, ())| ticket);
@@ -220,7 +230,6 @@ fn threads_lose_no_count() {
                     // More than keep their entries, so that entries change hands all the time.
                     slot.retire(&entries[at]);
                 }
-                stop.store(true, Ordering::Relaxed);
             });
         }
         scope.spawn(|| {

@@ -55,11 +55,13 @@ fn whoever_works_beside_others_breaks_nothing() {
             worker(&[&["activate", "v1", "--to", "b"], &["rollback", "--to", "b", "--skip-check"], &["log"]]),
             worker(&[&["stage", "v1", "--wait"], &["rollback", "--from", "v2"], &["prune", "--wait"]]),
         ];
-        for worker in workers {
-            worker.join().unwrap();
-        }
+        let ended = workers.map(|worker| worker.join());
+        // Before any of them is looked at: a worker that has panicked must not leave the reader waiting.
         is_over.store(true, Ordering::Relaxed);
         assert!(reader.join().unwrap() > 0);
+        for end in ended {
+            end.unwrap();
+        }
     });
     // Whoever comes last finds everything in order, and what is recorded is what is.
     place.ok(&["deploy", "v3", "--all"]);
