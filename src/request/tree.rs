@@ -108,13 +108,16 @@ impl<'r> Tree<'r> {
     pub fn lead(&self, path: &[u8]) -> Result<Option<(Led, Option<Pin<'r>>)>, &'r Failure> {
         let mut led: Option<(Led, Option<Pin<'r>>)> = None;
         // The links of one docroot may lead to those of another, but no link leads back. The limit ends the walk if two
-        // lookups at different times saw a circle all the same.
-        for _ in 0..8 {
+        // lookups at different times saw a circle all the same. Where the walk ends, the path is judged, too.
+        for hop in 0..=8 {
             let path = led.as_ref().map_or(path, |(led, _)| &led.path);
             // A link that refuses the path itself comes before a link that leads to a directory above the releases.
             let passes = |link: &[u8]| self.pins().any(|pin| pin.resolution.is_some_and(|known| known.passes(link)));
             if let Some(failure) = self.refusal(path, |_| true).or_else(|| self.refusal(path, passes)) {
                 return Err(failure);
+            }
+            if hop == 8 {
+                break;
             }
             let next = self.pins().find_map(|pin| {
                 let next = match (pin.resolution, pin.refused) {
