@@ -147,7 +147,7 @@ fn make(server: Server<'_>, mapping: &Mapping, lead: &dyn Fn(&[u8]) -> Vec<u8>, 
         Ok(Some(walk)) => DirectoryWalk::ByList(Box::new(walk)),
         Ok(None) => DirectoryWalk::ByHttpd,
         Err(error) => {
-            let configured = docroot::escape(&mapping.configured);
+            let configured = String::from_utf8_lossy(&mapping.configured);
             log!(server, Level::Error, "{error}; requests below {configured} are denied (403)");
             DirectoryWalk::Denied
         }
