@@ -32,7 +32,7 @@ mod tree;
 mod walk;
 
 pub use command::{Arguments, Commands, Directive};
-pub use config_tree::{Definition, words};
+pub use config_tree::Definition;
 pub use configuring::Configuring;
 pub use foreign_module::ForeignModule;
 pub use log::{Level, log_panics, write_log};

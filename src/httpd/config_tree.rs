@@ -67,6 +67,14 @@ impl<'s> Definition<'s> {
         unsafe { if (*self.raw).args.is_null() { c"" } else { CStr::from_ptr((*self.raw).args) } }
     }
 
+    /// What follows the name, with the variables of the configuration replaced: what a directive gets that takes its
+    /// arguments as one text.
+    pub fn line(self) -> Vec<u8> {
+        let mut pool = OwnPool::new();
+        // SAFETY: a C string and a pool; httpd returns a C string that is either or in the pool.
+        unsafe { CStr::from_ptr(sys::ap_resolve_env(pool.pool().raw, self.arguments().as_ptr())) }.to_bytes().to_vec()
+    }
+
     /// The words of its arguments; of a section, without the `>`.
     pub fn words(self) -> Vec<Vec<u8>> {
         let arguments = self.arguments().to_bytes();
@@ -123,6 +131,21 @@ impl<'s> Definition<'s> {
             child = unsafe { (*child).next };
             Some(definition)
         })
+    }
+
+    /// The directives of a tree's top level, of which this is the first.
+    ///
+    /// # Safety
+    /// It is null or a node of a tree that lives for `'s`.
+    pub(super) unsafe fn siblings(first: *const sys::ap_directive_t) -> Vec<Self> {
+        let mut siblings = Vec::new();
+        let mut node = first;
+        while !node.is_null() {
+            siblings.push(Self { raw: node, life: PhantomData });
+            // SAFETY: the caller's promise. Each node is followed by null or a node.
+            node = unsafe { (*node).next };
+        }
+        siblings
     }
 
     fn any_child(self, is_it: &dyn Fn(Self) -> bool) -> bool {

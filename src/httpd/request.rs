@@ -137,6 +137,15 @@ impl<'q, 'r> Request<'q, 'r> {
         filename.filter(|filename| filename.to_bytes().first() == Some(&b'/'))
     }
 
+    /// What follows the file in its URL.
+    pub fn path_info(self) -> &'q [u8] {
+        // SAFETY: null or a C string that lives as long as the request.
+        unsafe {
+            let path_info = (*self.raw).path_info;
+            if path_info.is_null() { &[] } else { CStr::from_ptr(path_info).to_bytes() }
+        }
+    }
+
     /// Maps the URL to another file.
     pub fn set_filename(self, filename: &'q CStr) {
         // SAFETY: the request is live; httpd replaces the string and never writes to it. What was known of the file

@@ -77,6 +77,15 @@ impl<'s> Section<'s> {
         !unsafe { module.config(self.raw) }.is_null()
     }
 
+    /// Whether `<Files>` or `<If>` stand in it.
+    pub fn has_nested(self) -> bool {
+        let has = |sections: *const sys::apr_array_header_t| {
+            // SAFETY: null or an array of httpd.
+            unsafe { sections.as_ref() }.is_some_and(|sections| sections.nelts > 0)
+        };
+        self.core_part().is_some_and(|core| has(core.sec_file) || has(core.sec_if))
+    }
+
     /// Copies the section to another path, which is absolute and has no slash at its end; the root is empty.
     pub fn at(self, path: &[u8], is_wildcard: bool, parts: &CopyParts<'s>) -> SectionCopy<'s> {
         // As httpd writes the paths of sections: with a slash at the end.

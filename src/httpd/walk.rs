@@ -3,14 +3,13 @@
 //! Owns: what httpd's own functions make of sections and `.htaccess` files for one request. Must not: decide which sections
 //! apply.
 
-use std::ffi::{CStr, OsStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::marker::PhantomData;
-use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 
 use apache_sys as sys;
 
-use super::config_tree::words;
+use super::config_tree::{Definition, words};
 use super::request::Request;
 use super::section::{Override, Section};
 use super::section_list::SectionList;
@@ -139,13 +138,43 @@ impl<'q> Request<'q, '_> {
         Ok((!read.is_null()).then(|| unsafe { Section::new(read) }))
     }
 
-    /// The text of the `.htaccess` file of a directory: the first that is there, by the names that the server gives such
-    /// files.
-    pub fn htaccess_text(self, directory: &[u8]) -> Option<Vec<u8>> {
+    /// The directives of the `.htaccess` file of a directory, as httpd itself reads them: the first file that is there, by
+    /// the names that the server gives such files. None if the file cannot be read.
+    pub fn htaccess_directives(self, directory: &[u8], allowed: Override) -> Option<Vec<Definition<'q>>> {
+        let directory = self.pool().copy(&[directory, b"/"].concat());
         // SAFETY: core keeps the names of a server's files as a C string.
         let names = unsafe { CStr::from_ptr((*sys::realdoc_core_server_config((*self.raw).server)).access_name) };
-        let paths = words(self.pool(), names).into_iter().map(|name| [directory, b"/", &name[..]].concat());
-        paths.into_iter().find_map(|path| std::fs::read(OsStr::from_bytes(&path)).ok())
+        for name in words(self.pool(), names) {
+            let name = self.pool().copy(&name);
+            // SAFETY: httpd's functions, called as httpd does for each such file: with a file that httpd has opened, and
+            // with parameters that are zero where httpd's are. The tree lives in the pool of the request.
+            unsafe {
+                let (mut file, mut path) = (ptr::null_mut(), ptr::null());
+                let status =
+                    sys::ap_run_open_htaccess(self.raw, directory.as_ptr(), name.as_ptr(), &mut file, &mut path);
+                if status != sys::APR_SUCCESS as sys::apr_status_t {
+                    continue;
+                }
+                let pool = self.pool().raw;
+                let mut parameters = sys::cmd_parms {
+                    limited: -1,
+                    override_: allowed.directives as c_int,
+                    override_opts: allowed.options as _,
+                    override_list: allowed.list,
+                    config_file: file,
+                    pool,
+                    temp_pool: pool,
+                    server: (*self.raw).server,
+                    path: directory.as_ptr().cast_mut(),
+                    ..std::mem::zeroed()
+                };
+                let mut tree = ptr::null_mut();
+                let error = sys::ap_build_config(&mut parameters, pool, pool, &mut tree);
+                sys::ap_cfg_closefile(file);
+                return error.is_null().then(|| Definition::siblings(tree));
+            }
+        }
+        None
     }
 }
 

@@ -6,12 +6,12 @@
 use docroot::rest_under;
 use docroot::sections::{Mapping, Pattern, Step, follow};
 
-use crate::config::rewrite::directives;
+use crate::config::rewrite::{Context, directives};
 use crate::config::server::Shared;
-use crate::httpd::{CopyParts, ForeignModule, Override, Pool, Section, SectionList, Server};
-use crate::request::rewrite::{Prefix, WatchedRule};
+use crate::httpd::{CopyParts, Definition, ForeignModule, Override, Pool, Section, SectionList, Server};
+use crate::request::rewrite::{Place, Prefix, WatchedRule};
 use crate::request::sections::directories::{pattern, sections_of};
-use crate::request::sections::walk::{Above, ListWalk};
+use crate::request::sections::walk::{Above, File, ListWalk};
 
 /// The walk by the sections that follow a mapping. None if no section does. `lead` tells where a directory above the link
 /// really is.
@@ -30,15 +30,25 @@ pub fn list(
     let steps = follow(&patterns, mapping);
     let rewrite = ForeignModule::find(server, c"mod_rewrite.c");
     let has_rules = |section: Section<'_>| rewrite.is_some_and(|rewrite| section.concerns(rewrite));
+    let shared = Shared::of(server);
+    let written = |number: usize| shared?.rules.definition(server, &all, number);
     let definition = |number: usize| {
-        Shared::of(server).and_then(|shared| shared.rules.definition(server, &all, number)).ok_or_else(|| {
+        let definition = written(number).filter(|definition| definition.contains("Rewrite"));
+        if definition.is_none() && has_rules(all[number]) {
             let path = patterns.get(number).map_or(&b"(regular expression)"[..], |pattern| pattern.path);
-            format!(
+            return Err(format!(
                 "rules of mod_rewrite in <Directory {}> cannot follow the link, because no configuration file contains \
                  this section",
-                docroot::escape(path)
-            )
-        })
+                String::from_utf8_lossy(path)
+            ));
+        }
+        Ok(definition)
+    };
+    let empty = Context::default();
+    let context = shared.map_or(&empty, |shared| &shared.rules.context);
+    let watched = |definition: Definition<'_>, place: &Place<'_>| {
+        // SAFETY: the list keeps them, and the list is in the pool.
+        unsafe { WatchedRule::all(definition.children(), place, context, pool) }
     };
     // Made for the first copy: there may be thousands of hosts, and in most of them no section follows.
     let mut parts = None;
@@ -52,7 +62,7 @@ pub fn list(
                 // httpd itself reads the file of a directory on the way to the real path.
                 let is_on_the_way = rest_under(&mapping.real, &real).is_some_and(|rest| !rest.is_empty());
                 if !is_on_the_way && !allowed.is_nothing() {
-                    above.push(Above { directory: real, allowed, behind: sections.len() });
+                    above.push(Above { file: File::new(&real, allowed), behind: sections.len() });
                 }
                 continue;
             }
@@ -63,20 +73,25 @@ pub fn list(
             }
         };
         let pattern = patterns[number];
-        if has_rules(all[number]) && pattern.meets(&mapping.configured) {
-            let definition = definition(number)?;
-            let prefix = match (&mut copy, rewrite) {
+        if rewrite.is_some()
+            && pattern.meets(&mapping.configured)
+            && let Some(definition) = definition(number)?
+        {
+            let directory = Some(pattern.path);
+            let place = match (&mut copy, rewrite) {
                 // mod_rewrite takes no wildcard off the name of a file.
-                _ if pattern.is_wildcard => Some(Prefix::NONE),
+                _ if pattern.is_wildcard => Place::whole_names_of(definition),
                 (Some((path, copy)), Some(rewrite)) => {
-                    copy.run_again(rewrite, &directives(definition), server, pool)?;
-                    let is_above = rest_under(pattern.path, &mapping.configured).is_none();
-                    is_above.then(|| Prefix { configured: Some(pattern.path.to_vec()), real: Some(path.to_vec()) })
+                    if has_rules(all[number]) {
+                        copy.run_again(rewrite, &directives(definition), server, pool)?;
+                    }
+                    let prefix = Prefix { configured: Some(pattern.path.to_vec()), real: Some(path.to_vec()) };
+                    let sees_same_rest = rest_under(pattern.path, &mapping.configured).is_some();
+                    Place { prefix, sees_same_rest, directory }
                 }
-                _ => Some(Prefix::of(pattern.path)),
+                _ => Place { prefix: Prefix::of(pattern.path), sees_same_rest: false, directory },
             };
-            // SAFETY: the list keeps them, and the list is in the pool.
-            rules.extend(unsafe { WatchedRule::all(definition, prefix.as_ref(), pool) });
+            rules.extend(watched(definition, &place));
         }
         let section = copy.map_or(all[number], |(_, copy)| copy.finished());
         if pattern.is_on_the_way(&mapping.configured) {
@@ -84,14 +99,15 @@ pub fn list(
         }
         sections.push(section);
     }
-    for other in Shared::of(server).into_iter().flat_map(|shared| shared.rules.others(server)) {
-        // SAFETY: as above.
-        rules.extend(unsafe { WatchedRule::all(other, Some(&Prefix::NONE), pool) });
+    for other in shared.into_iter().flat_map(|shared| shared.rules.others(server)) {
+        rules.extend(watched(other, &Place::whole_names_of(other)));
     }
     for (number, section) in all.iter().enumerate() {
-        if section.is_regex() && has_rules(*section) {
-            // SAFETY: as above.
-            rules.extend(unsafe { WatchedRule::all(definition(number)?, Some(&Prefix::NONE), pool) });
+        if rewrite.is_some()
+            && section.is_regex()
+            && let Some(definition) = definition(number)?
+        {
+            rules.extend(watched(definition, &Place::whole_names_of(definition)));
         }
     }
     let is_led = steps.iter().any(|step| matches!(step, Step::Led { .. }));
@@ -104,10 +120,10 @@ pub fn list(
 }
 
 /// The directories on both the configured and the real path whose `.htaccess` may say something.
-fn common(server: Server<'_>, mapping: &Mapping) -> Vec<(Vec<u8>, Override)> {
+fn common(server: Server<'_>, mapping: &Mapping) -> Vec<File> {
     sections_of(server, mapping.common_directories())
         .filter(|(.., allowed)| !allowed.is_nothing())
-        .map(|(directory, _, allowed)| (directory.to_vec(), allowed))
+        .map(|(directory, _, allowed)| File::new(directory, allowed))
         .collect()
 }
 

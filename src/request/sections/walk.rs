@@ -6,15 +6,18 @@
 use std::cell::RefCell;
 use std::ffi::{CStr, CString};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use docroot::sections::Mapping;
 
+use crate::config::rewrite::Context;
+use crate::config::server::Shared;
 use crate::httpd::{
-    Applied, CopyParts, DECLINED, FORBIDDEN, ForeignModule, Level, Override, OwnPool, Request, Section, SectionList,
-    Status, is_error,
+    Applied, CopyParts, DECLINED, Definition, FORBIDDEN, ForeignModule, Level, Override, OwnPool, Request, Section,
+    SectionList, Status, is_error,
 };
 use crate::module::log;
-use crate::request::rewrite::WatchedRule;
+use crate::request::rewrite::{Names, Place, Prefix, WatchedRule};
 
 /// How the directories of a request are walked.
 pub enum DirectoryWalk {
@@ -48,9 +51,8 @@ pub struct ListWalk {
     pub sections: Vec<Section<'static>>,
     /// Directories above the link that may have an `.htaccess` file.
     pub above: Vec<Above>,
-    /// Directories on both paths that may have an `.htaccess` file, each with what that may say. httpd applies the file,
-    /// but its rules of mod_rewrite see another path.
-    pub common: Vec<(Vec<u8>, Override)>,
+    /// Files of directories on both paths. httpd applies such a file, but its rules of mod_rewrite see another path.
+    pub common: Vec<File>,
     /// Sections of regular expressions.
     pub regexes: Vec<Section<'static>>,
     /// Rules of mod_rewrite that see another path.
@@ -60,12 +62,43 @@ pub struct ListWalk {
     pub pool: Option<OwnPool>,
 }
 
+/// An `.htaccess` file that may be there.
+pub struct File {
+    /// The real path of its directory.
+    directory: Vec<u8>,
+    /// What the file may say.
+    allowed: Override,
+    /// Whether its rules have denied a request, and the log says so.
+    is_logged: AtomicBool,
+}
+
+impl File {
+    /// The file of a directory.
+    pub fn new(directory: &[u8], allowed: Override) -> Self {
+        Self { directory: directory.to_vec(), allowed, is_logged: AtomicBool::new(false) }
+    }
+
+    /// What the file says. None if there is no file.
+    fn read<'q>(&self, request: Request<'q, '_>) -> Result<Option<Section<'q>>, Status> {
+        request.htaccess(&self.directory, self.allowed)
+    }
+
+    /// The directives of the file, which says this section, if there are rules of mod_rewrite among them.
+    fn rules<'q>(&self, request: Request<'q, '_>, section: Section<'q>) -> Result<Vec<Definition<'q>>, Status> {
+        let has_rules = |rewrite: ForeignModule<'_>| section.concerns(rewrite) || section.has_nested();
+        if !ForeignModule::find(request.server(), c"mod_rewrite.c").is_some_and(has_rules) {
+            return Ok(Vec::new());
+        }
+        let directives = request.htaccess_directives(&self.directory, self.allowed).ok_or(FORBIDDEN)?;
+        let is_rule = |directive: &Definition<'_>| directive.is("RewriteRule") || directive.contains("RewriteRule");
+        Ok(if directives.iter().any(is_rule) { directives } else { Vec::new() })
+    }
+}
+
 /// A directory above the link that may have an `.htaccess` file.
 pub struct Above {
-    /// The real path of the directory.
-    pub directory: Vec<u8>,
-    /// What the file may say.
-    pub allowed: Override,
+    /// The file.
+    pub file: File,
     /// How many sections apply before the file.
     pub behind: usize,
 }
@@ -73,9 +106,6 @@ pub struct Above {
 impl ListWalk {
     /// Walks the directories of a request, and applies what core applies after them.
     fn run(&self, request: Request<'_, '_>) -> Result<Status, Status> {
-        if !self.rules.is_empty() || !self.common.is_empty() {
-            self.check_rules(request)?;
-        }
         let checked = |status: Status| if is_error(status) { Err(status) } else { Ok(status) };
         match self.list_with_files(request)? {
             Some(list) => checked(request.walk_directories(&list))?,
@@ -84,28 +114,49 @@ impl ListWalk {
         if !self.regexes.is_empty() {
             self.apply_regexes(request);
         }
-        checked(request.walk_files())
+        let status = checked(request.walk_files())?;
+        // Behind the walk, which tells the file from what follows in the URL.
+        if !self.rules.is_empty() || !self.common.is_empty() {
+            self.check_rules(request)?;
+        }
+        Ok(status)
     }
 
     /// Denies a request for which a rule of mod_rewrite would decide differently.
     fn check_rules(&self, request: Request<'_, '_>) -> Result<(), Status> {
-        let Some(real) = request.filename().and_then(|filename| request.canonical(filename)) else { return Ok(()) };
-        let real = real.to_bytes();
-        let Some(configured) = self.mapping.configured_name(real) else { return Ok(()) };
-        let disagrees = |rule: &WatchedRule| rule.disagrees(request.server(), &configured, real);
-        let rewrite = ForeignModule::find(request.server(), c"mod_rewrite.c");
-        for (directory, allowed) in &self.common {
-            let file = request.htaccess(directory, *allowed)?;
-            if file.is_none_or(|file| !rewrite.is_some_and(|rewrite| file.concerns(rewrite))) {
-                continue;
-            }
-            let text = request.htaccess_text(directory).ok_or(FORBIDDEN)?;
-            // SAFETY: they are used here only.
-            if unsafe { WatchedRule::of_file(&text, directory, request.pool()) }.iter().any(disagrees) {
-                return Err(FORBIDDEN);
-            }
+        let Some(names) = Names::of(request, &self.mapping) else { return Ok(()) };
+        for file in &self.common {
+            self.check_rules_of_file(request, file, &names)?;
         }
-        if self.rules.iter().any(disagrees) { Err(FORBIDDEN) } else { Ok(()) }
+        match self.rules.iter().find(|rule| rule.disagrees(&names)) {
+            Some(rule) => {
+                rule.log(request.server(), &names, None);
+                Err(FORBIDDEN)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn check_rules_of_file(&self, request: Request<'_, '_>, file: &File, names: &Names) -> Result<(), Status> {
+        let Some(section) = file.read(request)? else { return Ok(()) };
+        let directives = file.rules(request, section)?;
+        if directives.is_empty() {
+            return Ok(());
+        }
+        let mut context =
+            Shared::of(request.server()).map_or_else(Context::default, |shared| shared.rules.context.clone());
+        context.add(directives.iter().copied());
+        let directory = Some(&file.directory[..]);
+        let place = Place { prefix: Prefix::of(&file.directory), sees_same_rest: false, directory };
+        // SAFETY: they are used here only.
+        let rules = unsafe { WatchedRule::all(directives.into_iter(), &place, &context, request.pool()) };
+        match rules.iter().find(|rule| rule.disagrees(names)) {
+            Some(rule) => {
+                rule.log(request.server(), names, Some(&file.is_logged));
+                Err(FORBIDDEN)
+            }
+            None => Ok(()),
+        }
     }
 
     /// The list with the `.htaccess` files of directories above the link; None if there is no such file.
@@ -115,7 +166,7 @@ impl ListWalk {
     fn list_with_files<'q>(&self, request: Request<'q, '_>) -> Result<Option<Arc<SectionList>>, Status> {
         let mut files = Vec::new();
         for above in &self.above {
-            files.extend(request.htaccess(&above.directory, above.allowed)?.map(|section| (above, section)));
+            files.extend(above.file.read(request)?.map(|section| (above, section)));
         }
         if files.is_empty() {
             return Ok(None);
@@ -141,18 +192,19 @@ impl ListWalk {
         files: Vec<(&Above, Section<'q>)>,
     ) -> Result<SectionList, Status> {
         let parts = CopyParts::new(request.pool());
-        let rewrite = ForeignModule::find(request.server(), c"mod_rewrite.c");
         let mut sections: Vec<Section<'_>> = self.sections.clone();
         for (above, file) in files.into_iter().rev() {
-            if rewrite.is_some_and(|rewrite| file.concerns(rewrite)) {
-                log!(
-                    request.server(),
-                    Level::Error,
-                    "rules of mod_rewrite in {}/.htaccess cannot follow the link to {}, so requests below it are denied \
-                     (403); write the rules in the virtual host, or in a section for the link itself",
-                    docroot::escape(&above.directory),
-                    docroot::escape(&self.mapping.real)
-                );
+            if !above.file.rules(request, file)?.is_empty() {
+                if !above.file.is_logged.swap(true, Relaxed) {
+                    log!(
+                        request.server(),
+                        Level::Error,
+                        "rules of mod_rewrite in {}/.htaccess cannot follow the link to {}, so requests below it are \
+                         denied (403); write the rules in the virtual host, or in a section for the link itself",
+                        String::from_utf8_lossy(&above.file.directory),
+                        String::from_utf8_lossy(&self.mapping.real)
+                    );
+                }
                 return Err(FORBIDDEN);
             }
             sections.insert(above.behind, file.at(&self.mapping.real, false, &parts).finished());
