@@ -44,6 +44,7 @@ mod refused;
 mod release_names;
 mod restart;
 mod rewrite_names;
+mod rewrite_random;
 mod rewrite_spellings;
 mod sections;
 mod sections_follow;

@@ -23,7 +23,7 @@ mod batch;
 mod host;
 mod opening;
 mod oracle;
-mod rng;
+pub mod rng;
 mod shrink;
 mod tree;
 mod wildcard;
