@@ -42,6 +42,8 @@ pub enum CreateError {
     OtherNames,
     /// Processes count in a file of another format there.
     OtherFormat,
+    /// It is some other file, which is not ours to replace.
+    OtherFile,
 }
 
 impl fmt::Display for CreateError {
@@ -52,6 +54,7 @@ impl fmt::Display for CreateError {
             Self::OtherOwner => f.write_str("it belongs to another user"),
             Self::OtherNames => f.write_str("it has more than one name"),
             Self::OtherFormat => f.write_str("processes of another version use it"),
+            Self::OtherFile => f.write_str("it is a file of something else"),
         }
     }
 }
@@ -83,6 +86,9 @@ impl File {
             return Err(CreateError::OtherFormat);
         }
         if file.0.metadata()?.len() > 0 {
+            if header_words(&file.0)?.is_none_or(|[magic, ..]| magic != MAGIC) {
+                return Err(CreateError::OtherFile);
+            }
             // Whoever has it open keeps it; this one is new.
             fs::remove_file(path)?;
             drop(file);

@@ -93,14 +93,24 @@ fn a_file_of_another_version_is_replaced_when_nobody_uses_it() {
 }
 
 #[test]
-fn garbage_is_unknown_and_replaced() {
-    for garbage in [&b""[..], b"x", &[7; 5000]] {
+fn an_empty_file_is_unknown_and_used() {
+    let site = Site::new();
+    fs::write(site.file(), b"").unwrap();
+    assert_eq!(Reader::open(&site.file()).unwrap_err(), Unknown::Damaged);
+    let file = File::create(&site.file()).unwrap();
+    let _slot = claim(&file, 4);
+    assert_eq!(file.reader().unwrap().in_use(&release(RELEASE)), InUse::Free);
+}
+
+/// A slip in a configuration must not cost a file.
+#[test]
+fn a_file_of_something_else_is_unknown_and_stays() {
+    for text in [&b"x"[..], &[7; 5000]] {
         let site = Site::new();
-        fs::write(site.file(), garbage).unwrap();
+        fs::write(site.file(), text).unwrap();
         assert_eq!(Reader::open(&site.file()).unwrap_err(), Unknown::Damaged);
-        let file = File::create(&site.file()).unwrap();
-        let _slot = claim(&file, 4);
-        assert_eq!(file.reader().unwrap().in_use(&release(RELEASE)), InUse::Free);
+        assert!(matches!(File::create(&site.file()), Err(CreateError::OtherFile)));
+        assert_eq!(fs::read(site.file()).unwrap(), text);
     }
 }
 
