@@ -74,5 +74,5 @@ pub use os::Mapping;
 pub use process::Process;
 pub use reader::{InUse, Reader, Snapshot, Unknown, Usage};
 pub use release::Release;
-pub use slot::{EntryCell, Looking, Slot, Ticket};
+pub use slot::{Counted, EntryCell, Looking, Slot, Ticket};
 pub use words::Words;

@@ -17,8 +17,8 @@
 //!
 //! | at | content |
 //! |---|---|
-//! | 0 | [`ENTRIES`] records of four words: id, device, inode, where the path is (first cell, length) |
 //! | [`COUNTERS`] | for each four entries one cache line a shard, each with four pairs: requests, failed requests |
+//! | [`RECORDS`] | [`ENTRIES`] records of four words: id, device, inode, where the path is (first cell, length) |
 //! | [`ARENA`] | the paths of the releases, in cells of a cache line |
 //! | [`HEADER`] | who owns the slot, the window, how many are looking, the counters of *any* release |
 //!
@@ -58,10 +58,12 @@ pub const RECORD: usize = 4;
 pub const SHARDS: usize = 4;
 /// The words of a cache line, which are those of a cell of the arena too.
 pub const LINE: usize = 8;
-/// Where the counters begin.
-pub const COUNTERS: usize = ENTRIES * RECORD;
+/// Where the counters begin: first, so that the number of a pair is that of a request's ticket.
+pub const COUNTERS: usize = 0;
+/// Where the records begin.
+pub const RECORDS: usize = ENTRIES * SHARDS * 2;
 /// Where the paths begin.
-pub const ARENA: usize = COUNTERS + ENTRIES * SHARDS * 2;
+pub const ARENA: usize = RECORDS + ENTRIES * RECORD;
 /// How many cells there are for paths.
 pub const CELLS: usize = (HEADER - ARENA) / LINE;
 /// Where the header is.
@@ -119,13 +121,13 @@ pub(crate) const fn id(entry: usize, shards: usize, generation: u64) -> u64 {
 /// Where the record of an entry is.
 #[inline]
 pub(crate) const fn record(entry: usize) -> usize {
-    entry * RECORD
+    RECORDS + entry * RECORD
 }
 
 /// Where the pair of counters of an entry is, of the first shard. Those of the others follow, a [`LINE`] each.
 #[inline]
 pub(crate) const fn counter(entry: usize, shards: usize) -> usize {
-    COUNTERS + entry / 4 * LINE * shards + entry % 4 * 2
+    entry / 4 * LINE * shards + entry % 4 * 2
 }
 
 /// [`counter`] of an id, so many words further.
@@ -162,9 +164,9 @@ pub(crate) const fn slots_in(length: u64) -> u64 {
 
 const _: () = {
     assert!(SLOT_WORDS.is_power_of_two() && SHARDS.is_power_of_two());
-    assert!(counter(ENTRIES - 1, SHARDS) + (SHARDS - 1) * LINE + 2 <= ARENA && ARENA < HEADER);
-    // A ticket is where a counter is, and never zero.
-    assert!(COUNTERS > 0 && ANY + SHARDS * LINE <= SLOT_WORDS);
+    assert!(counter(ENTRIES - 1, SHARDS) + (SHARDS - 1) * LINE + 2 <= RECORDS && ARENA < HEADER);
+    // A ticket is which pair of counters: of an entry, in 16 bits.
+    assert!(RECORDS / 2 <= 1 << 16 && ANY > ARENA && ANY + SHARDS * LINE <= SLOT_WORDS);
     // No id is zero, which is none, whatever its generation.
     assert!(id(0, 1, 0) != 0);
 };
@@ -180,7 +182,7 @@ mod tests {
             for entry in 0..ENTRIES {
                 for shard in 0..shards {
                     let at = counter(entry, shards) + shard * LINE;
-                    assert!((COUNTERS..ARENA).contains(&at) && used.insert(at) && used.insert(at + 1));
+                    assert!((0..RECORDS).contains(&at) && used.insert(at) && used.insert(at + 1));
                 }
             }
         }

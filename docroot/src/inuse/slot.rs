@@ -45,7 +45,7 @@ impl EntryCell {
 pub struct Ticket(u32);
 
 impl Ticket {
-    /// The ticket as a number, to be kept where only numbers are. It is never zero.
+    /// The ticket as a number, to be kept where only numbers are. It fits into 16 bits if the release has an entry.
     pub const fn into_raw(self) -> u32 {
         self.0
     }
@@ -57,12 +57,13 @@ impl Ticket {
 
     #[inline]
     fn new(word: usize) -> Self {
-        Self(word as u32)
+        // Counters come in pairs.
+        Self((word / 2) as u32)
     }
 
     #[inline]
     fn word(&self) -> usize {
-        self.0 as usize
+        self.0 as usize * 2
     }
 }
 
@@ -81,13 +82,21 @@ impl<W: Words> Slot<W> {
     ///
     /// `look` must read the clock, or the link, itself: what was read before it says nothing. `connection` is any number
     /// that differs between threads; it chooses the shard.
-    #[inline]
+    #[inline(always)]
     pub fn enter<T>(
         &self,
         entry: &EntryCell,
         connection: usize,
         look: impl FnOnce() -> Option<T>,
     ) -> Option<(Ticket, T)> {
+        let counted = self.count(entry, connection)?;
+        let found = look()?;
+        Some((counted.confirm(), found))
+    }
+
+    /// The first half of [`Slot::enter`]: counts a request, which must look then. [`Counted::confirm`] is the other half.
+    #[inline(always)]
+    pub fn count(&self, entry: &EntryCell, connection: usize) -> Option<Counted<'_, W>> {
         let id = entry.0.load(Relaxed);
         if id == 0 {
             return None;
@@ -97,8 +106,7 @@ impl<W: Words> Slot<W> {
         if self.words.load(record_of(id)) != id {
             return None;
         }
-        let found = look()?;
-        Some((counted.confirm(), found))
+        Some(counted)
     }
 
     /// Begins a look that may be slow. It must have begun before the first link is read, or the clock.
@@ -151,8 +159,9 @@ impl<W: Words> Slot<W> {
     }
 }
 
-/// A request that is counted for a release that it may not get.
-struct Counted<'s, W: Words> {
+/// A request that is counted for a release that it may not get. If it is dropped, nothing is counted.
+#[must_use]
+pub struct Counted<'s, W: Words> {
     slot: &'s Slot<W>,
     word: usize,
 }
@@ -164,8 +173,9 @@ impl<'s, W: Words> Counted<'s, W> {
         Self { slot, word }
     }
 
+    /// The look has found that the request gets the release.
     #[inline]
-    fn confirm(self) -> Ticket {
+    pub fn confirm(self) -> Ticket {
         let ticket = Ticket::new(self.word);
         std::mem::forget(self);
         ticket

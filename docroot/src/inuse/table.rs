@@ -13,8 +13,8 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::inuse::format::{
-    ARENA, CELLS, ENTRIES, LENGTH, LINE, PAGE_WORDS, PATH_MAX, RECORD, SHARDS, SLOT_WORDS, counter, generation_of, id,
-    record, record_of, split,
+    ARENA, CELLS, ENTRIES, LENGTH, LINE, PAGE_WORDS, PATH_MAX, RECORD, RECORDS, SHARDS, SLOT_WORDS, counter,
+    generation_of, id, record, record_of, split,
 };
 use crate::inuse::release::Release;
 use crate::inuse::words::Words;
@@ -90,7 +90,7 @@ impl Table {
 
     /// Lets the entry of this id be used for another release.
     pub fn retire(&mut self, id: u64) {
-        let number = record_of(id) / RECORD;
+        let number = (record_of(id).wrapping_sub(RECORDS)) / RECORD;
         if let Some(entry) = self.entries.get_mut(number).filter(|entry| entry.id == id)
             && !std::mem::replace(&mut entry.is_retired, true)
         {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use docroot::Os;
-use docroot::inuse::format::{FIRST, LENGTH, SHARD_COUNT, STATE};
+use docroot::inuse::format::{FIRST, LENGTH, RECORDS, SHARD_COUNT, STATE};
 use docroot::inuse::{CreateError, Drain, File, InUse, Reader, Unknown};
 
 use crate::child::{Holder, RELEASE};
@@ -116,7 +116,7 @@ fn a_file_of_something_else_is_unknown_and_stays() {
 
 #[test]
 fn a_damaged_slot_is_not_free() {
-    for word in [SHARD_COUNT, STATE, LENGTH, 0, 3] {
+    for word in [SHARD_COUNT, STATE, LENGTH, RECORDS, RECORDS + 3] {
         let site = Site::new();
         let holder = Holder::start(&site.file());
         let mut drain = drain(vec![open(&site.file())], RELEASE);

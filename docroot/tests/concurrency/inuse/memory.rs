@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use corosensei::Yielder;
 use docroot::inuse::Words;
-use docroot::inuse::format::{ARENA, COUNTERS, HEADER, RECORD};
+use docroot::inuse::format::{COUNTERS, HEADER, RECORD, RECORDS};
 use parking_lot::{Mutex, MutexGuard};
 
 thread_local! {
@@ -67,7 +67,7 @@ impl Memory {
 /// Whether it makes a difference when a word is read. What an entry is of changes only while its id is zero; and of the
 /// entries, the first two are those that the release may have.
 fn matters(word: usize) -> bool {
-    word >= HEADER || (COUNTERS..ARENA).contains(&word) || word == 0 || word == RECORD
+    word >= HEADER || (COUNTERS..RECORDS).contains(&word) || word == RECORDS || word == RECORDS + RECORD
 }
 
 impl Words for Memory {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use corosensei::Yielder;
-use docroot::inuse::format::{ANY, COUNTERS, LOOKING, RUNNING, SHARD_COUNT, WINDOW};
+use docroot::inuse::format::{ANY, COUNTERS, LOOKING, RECORDS, RUNNING, SHARD_COUNT, WINDOW};
 use docroot::inuse::{EntryCell, Release, Slot, SlotDrain, Ticket, Words};
 use docroot::{Answer, Cache, Docroot, Moment, Releases, Resolution, Rules};
 
@@ -169,7 +169,7 @@ impl Run {
             }
         }
         if scenario.ids_are_stale {
-            self.memory.stale.set(Some((0, self.memory.peek(0))));
+            self.memory.stale.set(Some((RECORDS, self.memory.peek(RECORDS))));
         }
         resumed(Some(yielder));
     }
