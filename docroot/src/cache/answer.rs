@@ -26,6 +26,8 @@ pub struct Served {
     pub resolution: Arc<Resolution>,
     /// The number of the resolution for [`Docroot::retained`](crate::Docroot::retained), if it is retained.
     pub id: Option<RetainedId>,
+    /// Whether the docroot led there at the last lookup. If not, it is the fallback while resolution fails.
+    pub is_linked: bool,
 }
 
 impl Deref for Served {

@@ -22,6 +22,8 @@ use crate::resolve::failure::Failure;
 use crate::resolve::resolution::{DirectoryId, Resolution};
 use crate::resolve::resolver::resolve;
 
+mod counted;
+
 /// One system call cannot see every change (a renamed ancestor, for example); a walk at least this often can.
 const WALK_EVERY: Duration = Duration::from_secs(1);
 const WALK_EVERY_NANOSECONDS: u64 = WALK_EVERY.as_secs() * 1_000_000_000;
@@ -254,15 +256,22 @@ impl Docroot {
             let success = self.state.read().success.clone();
             let address = success.as_ref().map(Success::address);
             let fallback = match success.filter(|success| self.is_still_there(system, &success.served)) {
-                Some(success) => Answer::Resolved(success.served),
-                None if self.rules.releases.is_some() => Answer::Refused(Arc::clone(&failure)),
-                None => Answer::AsConfigured,
+                Some(success) => Answer::Resolved(Served { is_linked: false, ..success.served }),
+                None => self.without_fallback(&failure),
             };
             let state = self.state.write();
             // If another walk has succeeded meanwhile, its outcome is the fallback.
             if state.success.as_ref().map(Success::address) == address {
                 return self.fail(state, failure, fallback, now);
             }
+        }
+    }
+
+    /// The answer while resolution fails and no release can be the fallback.
+    fn without_fallback(&self, failure: &Arc<Failure>) -> Answer {
+        match self.rules.releases {
+            Some(_) => Answer::Refused(Arc::clone(failure)),
+            None => Answer::AsConfigured,
         }
     }
 
@@ -280,7 +289,7 @@ impl Docroot {
     fn succeed(&self, resolution: Resolution, directory: DirectoryId, now: Moment) -> Lookup {
         let mut state = self.state.write();
         if self.is_newer(&state, now) {
-            let served = Served { resolution: Arc::new(resolution), id: None };
+            let served = Served { resolution: Arc::new(resolution), id: None, is_linked: true };
             return Lookup { answer: Answer::Resolved(served), event: None };
         }
         let before = state.success.clone();
@@ -308,7 +317,7 @@ impl Docroot {
     fn success(&self, resolution: Resolution, mut newest: Option<RetainedId>, now: Moment) -> Success {
         let (resolution, id) =
             if self.retains { self.retained.retain(resolution, &mut newest) } else { (Arc::new(resolution), None) };
-        Success { served: Served { resolution, id }, since: now, newest }
+        Success { served: Served { resolution, id, is_linked: true }, since: now, newest }
     }
 
     fn fail(
@@ -324,6 +333,7 @@ impl Docroot {
         state.note_walk(now);
         let failures = state.failures.get_or_insert_default();
         failures.fallback = Some(fallback.clone());
+        failures.last = Some(Arc::clone(&failure));
         failures.count += 1;
         let report = failures.log.claim(&failure, now);
         self.publish(&state, now);

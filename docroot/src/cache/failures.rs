@@ -27,6 +27,8 @@ const CAUSES_MAX: usize = 4;
 pub(crate) struct FailureState {
     /// The answer while resolution fails; `None` after a success.
     pub(crate) fallback: Option<Answer>,
+    /// The last failure.
+    pub(crate) last: Option<Arc<Failure>>,
     /// The number of walks that failed.
     pub(crate) count: u64,
     /// The reports.

@@ -1,5 +1,6 @@
 //! What the directives of one server set, with defaults and inheritance.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::releases::Releases;
@@ -16,6 +17,20 @@ pub struct Settings {
     pub mode: Option<Mode>,
     /// `RealdocReleases`: where links may lead; `Some(None)` is anywhere (`Off`).
     pub releases: Option<Option<Releases>>,
+    /// `RealdocInUse`: where requests are counted. Of the server config only.
+    pub in_use: Option<InUseFile>,
+}
+
+/// The value of `RealdocInUse`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum InUseFile {
+    /// In a file where the server keeps such files.
+    #[default]
+    On,
+    /// Nowhere.
+    Off,
+    /// In this file.
+    At(PathBuf),
 }
 
 impl Settings {
@@ -27,6 +42,7 @@ impl Settings {
             every: self.every.or(server.every),
             mode: self.mode.clone().or_else(|| server.mode.clone()),
             releases: self.releases.clone().or_else(|| server.releases.clone()),
+            in_use: self.in_use.clone().or_else(|| server.in_use.clone()),
         }
     }
 
@@ -58,6 +74,7 @@ mod tests {
             every: Some(Duration::from_secs(2)),
             mode: Some(Mode::Readlink { from: None }),
             releases: Some(Some(Releases::default())),
+            in_use: Some(InUseFile::Off),
         };
         assert_eq!(Settings::default().over(&server), server);
         let host = Settings {
@@ -65,6 +82,7 @@ mod tests {
             every: Some(Duration::ZERO),
             mode: Some(Mode::Realpath),
             releases: parse_releases(&[b"Off"]).map(Some).unwrap(),
+            in_use: Some(InUseFile::On),
         };
         assert_eq!(host.over(&server), host, "and may set any of them back");
         let nothing = Settings::default();

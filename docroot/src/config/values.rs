@@ -3,12 +3,14 @@
 //! Owns: parsing, with messages that name the directive, the value and what would be valid. Must not: know how httpd
 //! hands directives over.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use crate::config::invalid::Invalid;
 use crate::config::releases::Releases;
 use crate::config::rules::Mode;
+use crate::config::settings::InUseFile;
 use crate::path::components;
 
 /// No deploy takes so long to show; a longer time is a slip of the keyboard.
@@ -39,6 +41,19 @@ pub fn parse_every(value: &[u8]) -> Result<Duration, Invalid> {
     };
     let every = number.checked_mul(milliseconds).map(Duration::from_millis);
     every.filter(|every| *every <= LONGEST).ok_or_else(invalid)
+}
+
+/// Reads the value of `RealdocInUse`: `On`, `Off`, or the absolute path of the file.
+///
+/// # Errors
+/// Any other word, a relative path, a directory, and a path with a NUL byte.
+pub fn parse_in_use(value: &[u8]) -> Result<InUseFile, Invalid> {
+    match value {
+        [b'/', .., last] if *last != b'/' && !value.contains(&0) => Ok(InUseFile::At(OsStr::from_bytes(value).into())),
+        _ if value.eq_ignore_ascii_case(b"on") => Ok(InUseFile::On),
+        _ if value.eq_ignore_ascii_case(b"off") => Ok(InUseFile::Off),
+        _ => Err(Invalid::new("RealdocInUse", value, "On, Off or the absolute path of a file")),
+    }
 }
 
 /// Reads the value of `UseReadlink`: `On`, `Off`, or the absolute path where the search for the link begins.
@@ -144,6 +159,17 @@ mod tests {
             assert!(message.contains("absolute path"), "{message}");
         }
         assert!(parse_readlink(b"/srv\0x").is_err());
+    }
+
+    #[test]
+    fn the_file_of_requests_is_a_switch_or_a_path() {
+        assert_eq!(parse_in_use(b"oN"), Ok(InUseFile::On));
+        assert_eq!(parse_in_use(b"Off"), Ok(InUseFile::Off));
+        assert_eq!(parse_in_use(b"/run/x"), Ok(InUseFile::At("/run/x".into())));
+        for value in ["", "run/x", "/", "/run/", "1", "/run/x\0"] {
+            let message = parse_in_use(value.as_bytes()).unwrap_err().to_string();
+            assert!(message.contains("RealdocInUse") && message.contains("On, Off or the absolute path"), "{message}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Data of the embedding program that lives as long as a resolution.
+//! Data of the process that lives as long as a resolution.
 //!
-//! Owns: both kinds, the boxed value and the note. Must not: matter to where a docroot leads; two resolutions with
-//! different attachments are equal.
+//! Owns: the boxed value and the note of the embedding program, and the entry in which requests are counted. Must not:
+//! matter to where a docroot leads; two resolutions with different attachments are equal.
 
 use std::any::Any;
 use std::fmt;
@@ -9,12 +9,16 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
+use crate::inuse::EntryCell;
+
 /// Written once, read by any thread without a lock. A clone of the resolution has none of this.
 #[derive(Default)]
 pub struct Attachment {
     value: OnceLock<Box<dyn Any + Send + Sync>>,
     /// Two words that a request compares instead of a search in `value`, which saves 50 instructions a request.
     note: [AtomicUsize; 2],
+    /// The entry of the release in the slot of this process.
+    pub entry: EntryCell,
 }
 
 impl Attachment {

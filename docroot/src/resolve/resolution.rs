@@ -8,9 +8,12 @@ use std::any::Any;
 use std::ffi::CStr;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::config::releases::Releases;
 use crate::config::rules::Rules;
 use crate::config::sections::Mapping;
+use crate::inuse::EntryCell;
 use crate::os::system::{Errno, FileId, System};
 use crate::path::{folded, led, rest_under};
 use crate::resolve::attachment::Attachment;
@@ -160,6 +163,34 @@ impl Resolution {
     /// The attached value; the first call makes it.
     pub fn attach<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> &(dyn Any + Send + Sync) {
         self.attachment.value_or_make(make)
+    }
+
+    /// The entry in which the requests of this resolution are counted. Empty while the requests need more than one.
+    #[inline]
+    pub fn entry(&self) -> &EntryCell {
+        &self.attachment.entry
+    }
+
+    /// The directories that requests of this resolution may open files in, and that somebody may remove: the release,
+    /// or where `releases` does not describe it, the target of the docroot's last link. A chain may have targets beside
+    /// it, which an `Alias` below an earlier link leads to. None without links.
+    pub fn directories(&self, releases: Option<&Releases>) -> SmallVec<[&[u8]; 1]> {
+        let docroot = self.docroot().to_bytes();
+        let release_of = |target| releases.and_then(|releases| releases.release_of(target));
+        let targets = || self.steps().map(|(_, target)| target);
+        let of_docroot =
+            targets().filter(|target| rest_under(docroot, target).is_some()).max_by_key(|target| target.len());
+        let mut directories = SmallVec::new();
+        directories.extend(of_docroot.map(|target| release_of(docroot).unwrap_or(target)));
+        for target in targets() {
+            let directory = release_of(target).unwrap_or(target);
+            let covers = |known: &&[u8]| rest_under(directory, known).is_some();
+            // What lies above the docroot is no release.
+            if rest_under(docroot, directory).is_none() && !directories.iter().any(covers) {
+                directories.push(directory);
+            }
+        }
+        directories
     }
 
     /// Why `rules` do not admit where `docroot` led, with the links to blame; `None` if they do. Only links are judged:

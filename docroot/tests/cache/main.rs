@@ -2,6 +2,8 @@
 //!
 //! Owns: tests that set the time, on a file system in memory. Must not: sleep, or depend on real file systems.
 
+mod counted;
+mod directories;
 mod failures;
 mod fake;
 mod guard;

@@ -97,7 +97,11 @@ impl Looks {
                     && let Some(resolution) = docroot.checked(system, now, window)
                 {
                     CHECKED.set(CHECKED.get() + 1);
-                    return Answer::Resolved(Served { resolution: Arc::new(resolution.clone()), id: None });
+                    return Answer::Resolved(Served {
+                        resolution: Arc::new(resolution.clone()),
+                        id: None,
+                        is_linked: true,
+                    });
                 }
                 // Whatever way it is asked for, the answer is the same.
                 let remembered = docroot.remembered(now, window).cloned();
