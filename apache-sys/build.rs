@@ -114,11 +114,11 @@ fn bind(flags: &[String]) {
             .layout_tests(true)
             .allowlist_recursively(true)
             // Structures that the module reads or fills.
-            .allowlist_type("module|command_rec|cmd_parms|request_rec|server_rec|core_server_config|core_dir_config|core_request_config|apr_status_t")
+            .allowlist_type("module|command_rec|cmd_parms|request_rec|server_rec|core_server_config|core_dir_config|core_request_config|conn_rec|apr_status_t")
             // Functions that it calls.
-            .allowlist_function("ap_hook_(create_request|post_read_request|map_to_storage|check_config|test_config|post_config)")
+            .allowlist_function("ap_hook_(create_request|post_read_request|map_to_storage|log_transaction|child_init|check_config|test_config|post_config)")
             .allowlist_function("ap_(document_root|context_document_root|set_context_info)")
-            .allowlist_function("ap_(check_cmd_context|getword_conf|exists_config_define|rwrite|state_query)")
+            .allowlist_function("ap_(check_cmd_context|getword_conf|exists_config_define|rwrite|state_query|mpm_query|server_root_relative)")
             .allowlist_function("ap_(create_per_dir_config|merge_per_dir_configs|parse_htaccess|walk_config)")
             .allowlist_function("ap_(build_config|cfg_closefile|resolve_env|run_open_htaccess)")
             .allowlist_function("ap_(directory_walk|file_walk|location_walk|expr_str_exec|find_linked_module|pregcomp|regexec)")
@@ -131,7 +131,7 @@ fn bind(flags: &[String]) {
             .allowlist_var("OK|DECLINED|DONE|HTTP_INTERNAL_SERVER_ERROR|HTTP_SERVICE_UNAVAILABLE|HTTP_NOT_FOUND|HTTP_FORBIDDEN")
             .allowlist_var("AP_SQ_(MAIN_STATE|RUN_MODE|MS_CREATE_PRE_CONFIG|RM_NORMAL|RM_CONFIG_DUMP)")
             .allowlist_var("RSRC_CONF|ACCESS_CONF|OR_ALL|OR_UNSET|OPT_UNSET|AP_REG_(EXTENDED|ICASE)")
-            .allowlist_var("NOT_IN_HTACCESS|NOT_IN_DIR_CONTEXT")
+            .allowlist_var("NOT_IN_HTACCESS|NOT_IN_DIR_CONTEXT|NOT_IN_VIRTUALHOST|AP_MPMQ_IS_THREADED")
             .allowlist_var("APLOG_(EMERG|ALERT|CRIT|ERR|WARNING|NOTICE|INFO|DEBUG)")
             .allowlist_var("core_module|ap_top_module|AP_CORE_MODULE_INDEX|ap_conftree|APR_SUCCESS|APR_FILEPATH_NOTRELATIVE|AP_STATUS_SHORT")
             .generate()

@@ -4,6 +4,7 @@ pub mod arguments;
 pub mod by_host;
 pub mod check;
 pub mod directives;
+pub mod in_use;
 pub mod proxies;
 pub mod rewrite;
 pub mod server;

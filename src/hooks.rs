@@ -14,7 +14,7 @@ use crate::config::{check, directives, server, warnings};
 use crate::httpd::hook::{Unused, hooks};
 use crate::httpd::{Configuring, Request, Server, is_defined, is_rehearsal};
 use crate::inspect::{dump, status};
-use crate::request::{begin, inherit, map};
+use crate::request::{begin, in_use, inherit, map};
 
 const ERROR: c_int = sys::HTTP_INTERNAL_SERVER_ERROR;
 
@@ -54,10 +54,10 @@ hooks! {
     }
 
     /// `test_config`: httpd was asked to test the configuration. Prints the docroots if it was asked to.
-    fn test_config(_configuring: Configuring<'_>, main: Server<'_>) -> (), or (); {
+    fn test_config(configuring: Configuring<'_>, main: Server<'_>) -> (), or (); {
         if is_defined(c"DUMP_REALDOC") {
             // Not by `print!`, which panics where nothing can be written.
-            let _ = std::io::stdout().write_all(dump::table(main).as_bytes());
+            let _ = std::io::stdout().write_all(dump::table(&configuring, main).as_bytes());
         }
     }
 
@@ -70,6 +70,17 @@ hooks! {
             warnings::log_kept(main);
         }
         sys::OK
+    }
+
+    /// `child_init`: a process begins to serve. It claims a slot to count its requests in.
+    fn child_init(_pool: Unused, main: Server<'_>) -> (), or (); {
+        in_use::claim(main);
+    }
+
+    /// `log_transaction`: the last byte of a response is sent or given up. The request is not counted any more.
+    fn log_transaction(request: Request<'_, '_>) -> c_int, or sys::DECLINED; {
+        in_use::end(request);
+        sys::DECLINED
     }
 
     /// mod_status's `status_hook`: mod_status asks for our section of its page.

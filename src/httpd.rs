@@ -31,13 +31,13 @@ mod text;
 mod tree;
 mod walk;
 
-pub use command::{Arguments, Commands, Directive};
+pub use command::{Arguments, Commands, Context, Directive};
 pub use config_tree::Definition;
 pub use configuring::Configuring;
 pub use foreign_module::ForeignModule;
 pub use log::{Level, log_panics, write_log};
 pub use module::{Loaded, Module, Record, RequestState, ServerConfig};
-pub use phase::{is_defined, is_rehearsal, is_starting};
+pub use phase::{is_defined, is_rehearsal, is_starting, is_threaded, runtime_file};
 pub use pool::{OwnPool, Pool};
 pub use regex::Regex;
 pub use request::Request;

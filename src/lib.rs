@@ -5,17 +5,18 @@
 //!
 //! # The life of a request
 //!
-//! 1. httpd has read a request's header and chosen its virtual host. `post_read_request` looks where the docroot
-//!    leads ([`docroot::Docroot::remembered`], [`docroot::Docroot::checked`] or, where neither is enough,
-//!    [`docroot::Docroot::lookup`]), lets the request hold the answer (the *pin*) and makes it the request's own docroot, as
-//!    `ap_set_document_root` does. Nothing that threads share is written for it.
+//! 1. httpd has read a request's header and chosen its virtual host. `post_read_request` counts the request and looks
+//!    where the docroot leads ([`docroot::Docroot::enter`] or, where that is not enough, [`docroot::Docroot::lookup`]),
+//!    lets the request hold the answer (the *pin*) and makes it the request's own docroot, as `ap_set_document_root` does.
+//!    All that threads share and that is written for it is the count.
 //! 2. httpd and its modules map the URL below that docroot: `r->filename`, `DOCUMENT_ROOT`, `.htaccess`, PHP.
 //!    What is mapped elsewhere below the link (`Alias`), or below a docroot that only this request has
 //!    (`VirtualDocumentRoot`), `map_to_storage` leads to the pinned release before httpd walks the directories.
 //!    The directories are walked by a list of sections in which those of the configured path stand at the real one.
 //! 3. Every subrequest and internal redirect starts out with an empty configuration of its own; `create_request` gives
 //!    it the pin of the request that it came from.
-//! 4. The pin lasts until the pool of the main request is destroyed, after the last byte of the response.
+//! 4. The pin lasts until the pool of the main request is destroyed, after the last byte of the response. Just before,
+//!    `log_transaction` takes the request from the count.
 //!
 //! # Where things are
 //!
@@ -96,6 +97,14 @@ unsafe extern "C" fn register_hooks(pool: *mut sys::apr_pool_t) {
             ptr::null(),
             sys::APR_HOOK_REALLY_LAST - 1,
         );
+        // Before modules that write logs: nothing is opened any more.
+        sys::ap_hook_log_transaction(
+            Some(hooks::log_transaction),
+            ptr::null(),
+            ptr::null(),
+            sys::APR_HOOK_REALLY_FIRST,
+        );
+        sys::ap_hook_child_init(Some(hooks::child_init), ptr::null(), ptr::null(), sys::APR_HOOK_MIDDLE);
         // When httpd has merged the sections of all virtual hosts; it runs for `httpd -t` as well.
         sys::ap_hook_check_config(Some(hooks::check_config), ptr::null(), ptr::null(), sys::APR_HOOK_LAST);
         sys::ap_hook_test_config(Some(hooks::test_config), ptr::null(), ptr::null(), sys::APR_HOOK_MIDDLE);

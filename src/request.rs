@@ -5,10 +5,12 @@
 //! | `create_request` | `inherit` |
 //! | `post_read_request` | `begin` |
 //! | `map_to_storage` | `map` |
+//! | `log_transaction` | `in_use` |
 
 pub mod begin;
 mod computed;
 pub mod hold;
+pub mod in_use;
 pub mod inherit;
 mod log;
 mod lookup;
@@ -18,5 +20,6 @@ mod refuse;
 mod repin;
 mod rewrite;
 pub mod sections;
+mod tickets;
 pub mod tree;
 mod variables;

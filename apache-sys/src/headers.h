@@ -14,6 +14,7 @@
 #include "http_protocol.h"
 #include "http_request.h"
 #include "mod_status.h"
+#include "ap_mpm.h"
 #include "util_cfgtree.h"
 #include "apr_optional_hooks.h"
 #include "apr_pools.h"

@@ -7,8 +7,10 @@ use std::ffi::CStr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use docroot::inuse::{Slot, Ticket};
 use docroot::{Cache, Docroot, Lookup, Moment, Os, Resolution, Rules, Settings};
 
+use crate::config::in_use::{self, Counted};
 use crate::config::rewrite;
 use crate::httpd::{self, Configuring, Level, OwnPool, Server, Text};
 use crate::module::{Realdoc, log};
@@ -31,6 +33,8 @@ pub struct Shared<'s> {
     pub rules: rewrite::Rules<'s>,
     /// Where lists of sections live.
     pub lists: Mutex<Option<OwnPool>>,
+    /// Where requests are counted.
+    pub in_use: Option<Counted>,
 }
 
 // SAFETY: this is the only such type of the module. All that it borrows is behind shared references, so that it is
@@ -77,9 +81,9 @@ impl<'s> ServerConfig<'s> {
 
     /// A look at a docroot that only a request knows; nothing where docroots are not resolved, and of what is no absolute
     /// path.
-    pub fn compute(&self, docroot: &CStr, now: Moment) -> Option<(Arc<Docroot>, Lookup)> {
+    pub fn compute(&self, docroot: &CStr, now: Moment, every: Duration) -> Option<(Arc<Docroot>, Lookup)> {
         let (shared, site) = self.shared().zip(self.site())?;
-        shared.cache.computed(docroot, site.rules, &Os, now, site.every()).ok()
+        shared.cache.computed(docroot, site.rules, &Os, now, every).ok()
     }
 }
 
@@ -123,6 +127,12 @@ impl<'s> Site<'s> {
     #[inline]
     pub fn every(&self) -> Duration {
         Duration::from_nanos(self.window)
+    }
+
+    /// Counts a request, and then looks where the server's docroot leads; nothing if that needs a lookup.
+    #[inline(always)]
+    pub fn enter(&self, slot: &Slot, connection: usize) -> Option<(Ticket, &Resolution)> {
+        self.docroot.enter(slot, connection, &Os, Os::now, self.window)
     }
 
     /// Where the server's docroot leads, if this process has looked recently enough.
@@ -169,11 +179,14 @@ impl RulesOf {
 /// A virtual host without any directive of ours shares the main server's `ServerConfig`, but not its docroot, so each
 /// gets one of its own.
 pub fn settle<'s>(configuring: &Configuring<'s>, main: Server<'s>, written: rewrite::Rules<'s>) {
+    let in_use = settings(main).and_then(|settings| settings.in_use.clone()).unwrap_or_default();
     let mut cache = Cache::default();
     let mut rules = RulesOf::default();
     let entries: Vec<_> = main.with_virtual_hosts().map(|server| entry(server, &mut rules, &mut cache)).collect();
     cache.settle();
-    let shared = Arc::new(Shared { cache, rules: written, lists: Mutex::default() });
+    let window = entries.iter().flatten().map(|entry| entry.window).max();
+    let in_use = in_use::open(configuring.pool(), main, &in_use, window.map(Duration::from_nanos));
+    let shared = Arc::new(Shared { cache, rules: written, lists: Mutex::default(), in_use });
     let configs = entries.into_iter().map(|entry| ServerConfig {
         settings: None,
         site: entry.map(|Entry { docroot, configured, window, rules }| Site { docroot, configured, window, rules }),

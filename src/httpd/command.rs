@@ -21,10 +21,21 @@ pub struct Directive<C: 'static> {
     pub name: &'static CStr,
     /// How many arguments there may be.
     pub arguments: Arguments,
+    /// Where it may stand.
+    pub context: Context,
     /// Sets what the arguments say, or says what is wrong with them.
     pub set: fn(&mut C, &[&[u8]]) -> Result<(), String>,
     /// What `httpd -L` says of the arguments.
     pub usage: &'static CStr,
+}
+
+/// Where a directive may stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Context {
+    /// In the server config and in virtual hosts.
+    Host,
+    /// In the server config only: it concerns the whole process.
+    Main,
 }
 
 /// How many arguments a directive has.
@@ -118,9 +129,9 @@ unsafe extern "C" fn set<C: ServerConfig<'static>>(
             (Pool::new((*command).pool), &*directive, CStr::from_ptr(line))
         };
         // SAFETY: httpd hands over a live command.
-        let config = unsafe { server_config(command) };
+        let config = unsafe { server_config(command, directive.context) };
         let result = match config {
-            None => Err(misplaced(directive.name, line)),
+            None => Err(misplaced(directive.name, directive.context, line)),
             Some(config) => match directive.arguments {
                 Arguments::One => (directive.set)(config, &[line.to_bytes()]),
                 Arguments::Any => {
@@ -138,12 +149,17 @@ unsafe extern "C" fn set<C: ServerConfig<'static>>(
 }
 
 /// What a module keeps of the server that a directive belongs to. Nothing for a directive that stands in a section for a
-/// part of a server, or in `.htaccess`, which is read while requests are served.
+/// part of a server, or in `.htaccess`, which is read while requests are served; and of one that concerns the whole process
+/// nothing in a virtual host.
 ///
 /// # Safety
 /// httpd has handed over `command`, and the function that it has called has not returned.
-unsafe fn server_config<'c, C: ServerConfig<'static>>(command: *mut sys::cmd_parms) -> Option<&'c mut C> {
-    let forbidden = (sys::NOT_IN_DIR_CONTEXT | sys::NOT_IN_HTACCESS).cast_unsigned();
+unsafe fn server_config<'c, C: ServerConfig<'static>>(
+    command: *mut sys::cmd_parms,
+    context: Context,
+) -> Option<&'c mut C> {
+    let virtual_host = if context == Context::Main { sys::NOT_IN_VIRTUALHOST } else { 0 };
+    let forbidden = (sys::NOT_IN_DIR_CONTEXT | sys::NOT_IN_HTACCESS | virtual_host).cast_unsigned();
     // SAFETY: the caller's promise.
     unsafe { sys::ap_check_cmd_context(command, forbidden) }.is_null().then(|| {
         // SAFETY: before it calls a directive's function, httpd has `create_server_config` make what the server keeps.
@@ -153,10 +169,14 @@ unsafe fn server_config<'c, C: ServerConfig<'static>>(command: *mut sys::cmd_par
     })
 }
 
-fn misplaced(name: &CStr, line: &CStr) -> String {
+fn misplaced(name: &CStr, context: Context, line: &CStr) -> String {
+    let allowed = match context {
+        Context::Host => "server config and virtual host, not",
+        Context::Main => "server config only, because it concerns all virtual hosts; not in <VirtualHost>, not",
+    };
     format!(
-        "{name}: '{}' is not valid here; {name} may stand in server config and virtual host, not in a <Directory>, \
-         <Location>, <Files> or <If> section and not in .htaccess",
+        "{name}: '{}' is not valid here; {name} may stand in {allowed} in a <Directory>, <Location>, <Files> or <If> section \
+         and not in .htaccess",
         line.to_string_lossy(),
         name = name.to_string_lossy(),
     )

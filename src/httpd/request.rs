@@ -220,6 +220,26 @@ impl<'q, 'r> Request<'q, 'r> {
         unsafe { Pool::new((*self.raw).pool) }
     }
 
+    /// The number of its connection, which differs between the threads that serve requests.
+    #[inline]
+    pub fn connection(self) -> usize {
+        // SAFETY: a request has a connection.
+        unsafe { (*(*self.raw).connection).id as usize }
+    }
+
+    /// Whether the server failed to answer it (5xx), or what it was redirected to.
+    #[inline]
+    pub fn has_failed(self) -> bool {
+        let mut last = self.raw;
+        // SAFETY: the requests that a request was redirected to live in its pool.
+        unsafe {
+            while !(*last).next.is_null() {
+                last = (*last).next;
+            }
+            (*last).status >= sys::HTTP_INTERNAL_SERVER_ERROR
+        }
+    }
+
     /// Sends text to the client.
     pub fn write(self, text: &str) {
         // SAFETY: the request is being handled. httpd copies the text; if the client is gone there is nobody to tell.

@@ -61,6 +61,12 @@ impl<'q, 'r> Request<'q, 'r> {
         self.as_ancestor().set_state(state);
     }
 
+    /// Makes a module keep nothing of the request.
+    #[inline]
+    pub fn unset_state<M: Module>(self) {
+        self.as_ancestor().unset_state::<M>();
+    }
+
     /// As [`Ancestor::in_pool`].
     pub fn in_pool<T: Default + Send + 'static>(self, key: &'static CStr) -> &'q T {
         self.as_ancestor().in_pool(key)
@@ -111,6 +117,7 @@ impl<'q, 'r> Ancestor<'q, 'r> {
     }
 
     /// Makes a module keep nothing of the request.
+    #[inline]
     pub fn unset_state<M: Module>(self) {
         // SAFETY: a request has a configuration vector of its own.
         unsafe { set_own_config::<M>((*self.raw).request_config, ptr::null_mut()) };

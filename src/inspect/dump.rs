@@ -7,12 +7,16 @@ use docroot::{Answer, Docroot, Mode, Moment, Os, Rules, escape, survey};
 use std::time::Duration;
 
 use crate::config::server::settings;
-use crate::httpd::Server;
+use crate::httpd::{Configuring, Server};
+use crate::inspect::in_use;
 use crate::request::sections::following;
 
 /// The docroots of all servers, as text.
-pub fn table(main: Server<'_>) -> String {
-    let mut text = String::from("mod_realdoc docroots:\n");
+pub fn table(configuring: &Configuring<'_>, main: Server<'_>) -> String {
+    let mut text = String::new();
+    // Writing to a `String` cannot fail.
+    let _ = in_use::describe(&mut text, configuring.pool(), main);
+    text.push_str("mod_realdoc docroots:\n");
     for server in main.with_virtual_hosts() {
         // Writing to a `String` cannot fail.
         let _ = describe(&mut text, server);

@@ -9,12 +9,18 @@ use docroot::{Answer, Docroot, Moment, Os, Stats, escape as escape_line};
 
 use crate::config::server::Shared;
 use crate::httpd::{Request, Server};
+use crate::inspect::html::escape;
+use crate::inspect::in_use;
 
 /// Writes the section: for machines if `short`, else as HTML.
 pub fn write(request: Request<'_, '_>, short: bool) {
     let mut text = String::new();
     // Writing to a `String` cannot fail.
-    let _ = if short { machines(&mut text, request.server()) } else { people(&mut text, request.server()) };
+    let _ = if short {
+        machines(&mut text, request.server()).and_then(|()| in_use::machines(&mut text, request.server()))
+    } else {
+        people(&mut text, request.server()).and_then(|()| in_use::people(&mut text, request.server()))
+    };
     request.write(&text);
 }
 
@@ -87,9 +93,4 @@ fn epoch(now: Moment, then: Moment) -> u64 {
     let age = now.since(then).unwrap_or_default();
     let then = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
     then.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-/// Escapes a path for HTML: the name of a directory may contain any character.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

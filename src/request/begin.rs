@@ -4,11 +4,12 @@
 
 use std::ptr;
 
-use docroot::{Moment, Os};
+use docroot::Os;
 
 use crate::config::server::Site;
 use crate::httpd::Request;
-use crate::request::hold::Hold;
+use crate::request::hold::{Counted, Hold};
+use crate::request::in_use;
 use crate::request::lookup::look_up;
 use crate::request::variables;
 
@@ -21,18 +22,17 @@ pub fn begin(request: Request<'_, '_>) {
     };
     #[cfg(feature = "fault-injection")]
     crate::failpoint::arm_cleanup(request, request.root());
-    // First, so that nothing read of the request must be saved across the call.
-    let now = Os::now();
     if !request.is_from_network() || Hold::of(request).is_some() {
-        begin_again(request, site, now);
+        begin_again(request, site);
     } else if has_configured_docroot(request, site) {
         // Inside the window this is all that most requests need of this module.
-        match site.remembered(now) {
-            Some(resolution) => {
-                Hold::Retained(resolution).give_to(request);
+        match in_use::slot().and_then(|slot| site.enter(slot, request.connection())) {
+            Some((ticket, resolution)) => {
+                request.set_state(Hold::entered(request, site, resolution, ticket));
+                Hold::Retained(resolution, Counted::NOT).give_docroot_to(request);
                 variables::add(request, site, Some(resolution));
             }
-            None => begin_with_lookup(request, site, now),
+            None => begin_uncounted(request, site),
         }
     }
 }
@@ -44,21 +44,37 @@ pub fn has_configured_docroot<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) 
     ptr::eq(request.document_root_address(), site.configured().as_ptr())
 }
 
-/// The rest of [`begin`], with system calls.
+/// The rest of [`begin`], for a request that is not counted yet: requests are not counted at all, there is no link, or a
+/// lookup is needed.
 #[inline(never)]
-fn begin_with_lookup<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, now: Moment) {
-    let hold = match site.checked(now) {
-        Some(resolution) => Hold::Retained(resolution),
-        None => look_up(request, request.root(), site, now),
+fn begin_uncounted<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) {
+    let now = Os::now();
+    let remembered = site.remembered(now);
+    let known = match in_use::slot() {
+        Some(_) => remembered.filter(|resolution| !resolution.has_links()),
+        None => remembered.or_else(|| site.checked(now)),
     };
-    hold.give_to(request);
+    match known {
+        Some(resolution) => {
+            Hold::Retained(resolution, Counted::NOT).give_to(request);
+            variables::add(request, site, Some(resolution));
+        }
+        None => begin_with_lookup(request, site),
+    }
+}
+
+/// The rest of [`begin`], with a lookup.
+#[inline(never)]
+fn begin_with_lookup<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) {
+    let hold = look_up(request, request.root(), site);
+    hold.give_docroot_to(request);
     variables::add(request, site, hold.server(site).and_then(|pin| pin.resolution));
 }
 
 /// [`begin`] for an internal redirect.
 #[inline(never)]
-fn begin_again<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, now: Moment) {
-    let hold = Hold::of(request).or_else(|| begin_tree(request, site, now));
+fn begin_again<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) {
+    let hold = Hold::of(request).or_else(|| begin_tree(request, site));
     if let Some(pin) = hold.and_then(|hold| hold.server(site)) {
         variables::add(request, site, pin.resolution);
     }
@@ -66,14 +82,10 @@ fn begin_again<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, now: Moment) {
 
 /// Pins an internal redirect from a server that resolves no docroots. The root holds the pin, because the whole tree
 /// shares it.
-fn begin_tree<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, now: Moment) -> Option<Hold<'r>> {
+fn begin_tree<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) -> Option<Hold<'r>> {
     has_configured_docroot(request, site).then_some(())?;
     let root = request.root();
-    let hold = root.state::<Hold<'r>>().unwrap_or_else(|| {
-        let hold = look_up(request, root, site, now);
-        root.set_state(hold);
-        hold
-    });
+    let hold = root.state::<Hold<'r>>().unwrap_or_else(|| look_up(request, root, site));
     hold.give_to(request);
     Some(hold)
 }

@@ -11,6 +11,7 @@ use crate::config::server::{ServerConfig, Site};
 use crate::httpd::Request;
 use crate::module::Realdoc;
 use crate::request::hold::Hold;
+use crate::request::in_use::Look;
 use crate::request::log;
 use crate::request::pin::Pin;
 use crate::request::tree::{Computed, Tree};
@@ -24,6 +25,7 @@ pub fn tree_of<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) -> &'r Tree<'r>
     }
     let server = root.state::<Hold<'r>>().and_then(|hold| hold.server(site));
     let tree = root.pool().alloc(Tree::new(site, server));
+    tree.keep_tickets(root, Hold::take_tickets(root));
     // All up to the root: some of them may yet be mapped, and new requests inherit what the root holds.
     for request in request.ancestors() {
         request.set_state(Hold::Tree(tree));
@@ -61,7 +63,12 @@ fn look_up<'r>(request: Request<'_, 'r>, tree: &'r Tree<'r>, path: &CStr) -> Opt
     let before = led.as_ref().map(|led| root.own::<Realdoc, _>(led.mapping(path.to_bytes())));
     let path = pool.copy(path.to_bytes());
     let led = led.map_or(path, |led| pool.copy(&led.path));
-    let (docroot, lookup) = ServerConfig::of(request.server())?.compute(led, Os::now())?;
+    let config = ServerConfig::of(request.server())?;
+    let look = Look::begin();
+    let now = Os::now();
+    let (docroot, mut lookup) = config.compute(led, now, look.window(now, config.site()?.every()))?;
+    tree.keep_tickets(root, look.count(&docroot, &mut lookup, request.connection()));
+    drop(look);
     if let Some(event) = lookup.event {
         log::report(request.server(), &docroot, *event);
     }

@@ -6,35 +6,58 @@ use std::ffi::c_void;
 use std::ptr;
 
 use docroot::Resolution;
+use docroot::inuse::Ticket;
 
 use crate::config::server::Site;
-use crate::httpd::{Request, RequestState, Text};
+use crate::httpd::{Request, RequestState, Root, Text};
 use crate::module::Realdoc;
 use crate::request::pin::{Pin, resolved_docroot};
+use crate::request::tickets::Tickets;
 use crate::request::tree::Tree;
 
 /// What a request holds; its subrequests and internal redirects hold the same.
 #[derive(Clone, Copy)]
 pub enum Hold<'r> {
     /// The resolution of the server's docroot, which the process retains. Most requests need nothing else.
-    Retained(&'r Resolution),
+    Retained(&'r Resolution, Counted),
     /// For everything else: the lookup failed or is not logged, its answer is not retained, or there are several docroots.
     Tree(&'r Tree<'r>),
 }
 
+/// The number of the ticket that a tree was counted with, if it was. Only the root of the tree has one.
+#[derive(Clone, Copy)]
+pub struct Counted(Option<u16>);
+
+impl Counted {
+    /// No ticket.
+    pub const NOT: Self = Self(None);
+}
+
 /// Marks a retained resolution, as the lowest bit of the pointer: most requests hold one, and one test tells.
 const RETAINED: usize = 1;
+/// Marks a retained resolution that has a ticket besides. The number of the ticket is above the bits that addresses of user
+/// space have, which saves the 40 instructions of memory in the pool. Where addresses are longer, or pointers shorter, a
+/// tree keeps the ticket.
+const COUNTED: usize = 2;
+/// Where the number begins.
+const NUMBER: u32 = if HAS_ROOM { usize::BITS - u16::BITS } else { 0 };
+const HAS_ROOM: bool = usize::BITS >= 64;
+/// The bits of an address.
+const ADDRESS: usize = (if HAS_ROOM { (1 << NUMBER) - 1 } else { usize::MAX }) & !(RETAINED | COUNTED);
 
-// SAFETY: this is the only such type of the module. The mark tells the two types of pointers apart.
+// SAFETY: this is the only such type of the module. The marks tell the types of pointers apart.
 unsafe impl<'r> RequestState<'r> for Hold<'r> {
     type Module = Realdoc;
 
     #[inline]
     fn into_raw(self) -> *mut c_void {
-        const { assert!(align_of::<Resolution>() > RETAINED && align_of::<Tree<'_>>() > RETAINED) };
+        const { assert!(align_of::<Resolution>() > COUNTED && align_of::<Tree<'_>>() > RETAINED) };
         match self {
-            Self::Retained(resolution) => {
-                ptr::from_ref(resolution).cast_mut().cast::<c_void>().wrapping_byte_add(RETAINED)
+            Self::Retained(resolution, Counted(number)) => {
+                let number = number.map_or(0, |number| (number as usize) << NUMBER | COUNTED);
+                let resolution = ptr::from_ref(resolution).cast_mut().cast::<c_void>();
+                // The bits that are added are free.
+                resolution.wrapping_byte_add(number | RETAINED)
             }
             Self::Tree(tree) => ptr::from_ref(tree).cast_mut().cast(),
         }
@@ -45,7 +68,9 @@ unsafe impl<'r> RequestState<'r> for Hold<'r> {
         // SAFETY: the caller's promise. With the mark it is a resolution, else null or a tree.
         unsafe {
             if raw.addr() & RETAINED != 0 {
-                Some(Self::Retained(&*raw.wrapping_byte_sub(RETAINED).cast()))
+                let is_counted = HAS_ROOM && raw.addr() & COUNTED != 0;
+                let number = is_counted.then_some((raw.addr() >> NUMBER) as u16);
+                Some(Self::Retained(&*raw.map_addr(|raw| raw & ADDRESS).cast(), Counted(number)))
             } else {
                 raw.cast::<Tree<'r>>().as_ref().map(Self::Tree)
             }
@@ -64,7 +89,7 @@ impl<'r> Hold<'r> {
     #[inline]
     pub fn retained(request: Request<'_, 'r>) -> Option<&'r Resolution> {
         match Self::of(request) {
-            Some(Self::Retained(resolution)) => Some(resolution),
+            Some(Self::Retained(resolution, _)) => Some(resolution),
             _ => None,
         }
     }
@@ -72,7 +97,7 @@ impl<'r> Hold<'r> {
     /// The pin of the server's docroot, if there is one.
     pub fn server(self, site: &'r Site<'r>) -> Option<Pin<'r>> {
         match self {
-            Self::Retained(resolution) => Some(Pin::retained(resolution, site)),
+            Self::Retained(resolution, _) => Some(Pin::retained(resolution, site)),
             Self::Tree(tree) => tree.server,
         }
     }
@@ -81,19 +106,96 @@ impl<'r> Hold<'r> {
     #[inline]
     pub fn document_root(self) -> Option<Text<'r>> {
         match self {
-            Self::Retained(resolution) => resolved_docroot(resolution),
+            Self::Retained(resolution, _) => resolved_docroot(resolution),
             Self::Tree(tree) => tree.server.map(|pin| pin.document_root),
         }
     }
 
-    /// Lets a request hold this, and gives it the docroot.
+    /// The same without a ticket, which is for the root alone.
+    #[inline]
+    pub fn uncounted(self) -> Self {
+        match self {
+            Self::Retained(resolution, _) => Self::Retained(resolution, Counted::NOT),
+            Self::Tree(_) => self,
+        }
+    }
+
+    /// Lets a request that is not the root of its tree hold what the root holds, and gives it the docroot.
     #[inline(always)]
     pub fn give_to(self, request: Request<'_, 'r>) {
         // Read before anything is written, so that the caller's reads of `self` need not be repeated.
         let document_root = self.document_root();
-        request.set_state(self);
+        request.set_state(self.uncounted());
         if let Some(document_root) = document_root {
             request.set_document_root(document_root);
+        }
+    }
+
+    /// Gives the docroot to a request that holds this.
+    #[inline(always)]
+    pub fn give_docroot_to(self, request: Request<'_, 'r>) {
+        if let Some(document_root) = self.document_root() {
+            request.set_document_root(document_root);
+        }
+    }
+
+    /// Whether a ticket has room beside a resolution.
+    pub fn has_room(resolution: &Resolution) -> bool {
+        HAS_ROOM && ptr::from_ref(resolution).addr() & !ADDRESS == 0
+    }
+
+    /// What the root of a tree holds that was counted by the entry of a retained resolution. A resolution whose ticket has no
+    /// room has no entry, unless no ticket has room on this machine.
+    #[inline(always)]
+    pub fn entered(request: Request<'_, 'r>, site: &'r Site<'r>, resolution: &'r Resolution, ticket: Ticket) -> Self {
+        if HAS_ROOM {
+            Self::Retained(resolution, Counted(Some(ticket.into_raw() as u16)))
+        } else {
+            Self::counted_in_tree(request, site, resolution, [ticket])
+        }
+    }
+
+    /// What the root of a tree holds that was counted for a retained resolution, in any way.
+    pub fn counted(request: Request<'_, 'r>, site: &'r Site<'r>, resolution: &'r Resolution, ticket: Ticket) -> Self {
+        let number = ticket.into_raw();
+        match u16::try_from(number) {
+            Ok(number) if Self::has_room(resolution) => Self::Retained(resolution, Counted(Some(number))),
+            _ => Self::counted_in_tree(request, site, resolution, [Ticket::from_raw(number)]),
+        }
+    }
+
+    /// The same with any tickets, in a tree.
+    #[cold]
+    pub fn counted_in_tree(
+        request: Request<'_, 'r>,
+        site: &'r Site<'r>,
+        resolution: &'r Resolution,
+        tickets: impl IntoIterator<Item = Ticket>,
+    ) -> Self {
+        let root = request.root();
+        let tree = root.pool().alloc(Tree::new(site, Some(Pin::retained(resolution, site))));
+        tree.keep_tickets(root, tickets);
+        Self::Tree(tree)
+    }
+
+    /// The ticket beside a resolution, which the request must forget when it is used.
+    #[inline]
+    pub fn ticket(self) -> Option<Ticket> {
+        match self {
+            Self::Retained(_, Counted(number)) => number.map(|number| Ticket::from_raw(number.into())),
+            Self::Tree(_) => None,
+        }
+    }
+
+    /// Takes the tickets that the root of a tree has.
+    pub fn take_tickets(root: Root<'r>) -> Tickets {
+        match root.state() {
+            Some(Self::Retained(resolution, Counted(Some(number)))) => {
+                root.set_state(Self::Retained(resolution, Counted::NOT));
+                Tickets::from_iter([Ticket::from_raw(number.into())])
+            }
+            Some(Self::Tree(tree)) => tree.take_tickets().collect(),
+            _ => Tickets::new(),
         }
     }
 }

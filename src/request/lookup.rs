@@ -5,26 +5,54 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use docroot::{Event, Lookup, Moment, Os};
+use docroot::{Event, Lookup, Os};
 
 use crate::config::server::Site;
 use crate::httpd::{Request, Root};
 use crate::module::Realdoc;
-use crate::request::hold::Hold;
+use crate::request::hold::{Counted, Hold};
+use crate::request::in_use::Look;
 use crate::request::log;
 use crate::request::pin::Pin;
+use crate::request::tickets::Tickets;
 use crate::request::tree::{FailedLookup, Tree};
 
-/// Looks up the docroot of a server for the tree of `root`. The pool of `root` owns what the process does not retain.
-pub fn look_up<'r>(request: Request<'_, 'r>, root: Root<'r>, site: &'r Site<'r>, now: Moment) -> Hold<'r> {
-    let Lookup { answer, event } = site.docroot().lookup(&Os, now, site.every());
+/// Looks up the docroot of a server for the tree of `root`, counts the tree, and lets `root` hold the answer. The pool of
+/// `root` owns what the process does not retain.
+pub fn look_up<'r>(request: Request<'_, 'r>, root: Root<'r>, site: &'r Site<'r>) -> Hold<'r> {
+    let look = Look::begin();
+    let now = Os::now();
+    let mut lookup = site.docroot().lookup(&Os, now, look.window(now, site.every()));
+    let tickets = look.count(site.docroot(), &mut lookup, request.connection());
+    let hold = hold(request, root, site, lookup, tickets);
+    root.set_state(hold);
+    hold
+}
+
+fn hold<'r>(
+    request: Request<'_, 'r>,
+    root: Root<'r>,
+    site: &'r Site<'r>,
+    Lookup { answer, event }: Lookup,
+    mut tickets: Tickets,
+) -> Hold<'r> {
     let failure = event.and_then(|event| log_or_own(request, root, site, event));
     let pin = match answer.id().and_then(|id| site.docroot().retained(id)) {
-        Some(resolution) if failure.is_none() => return Hold::Retained(resolution),
+        Some(resolution) if failure.is_none() => {
+            return match (tickets.pop(), tickets.is_empty()) {
+                (None, _) => Hold::Retained(resolution, Counted::NOT),
+                (Some(ticket), true) => Hold::counted(request, site, resolution, ticket),
+                (Some(ticket), false) => {
+                    Hold::counted_in_tree(request, site, resolution, tickets.into_iter().chain([ticket]))
+                }
+            };
+        }
         Some(resolution) => Pin::retained(resolution, site),
         None => Pin::owned(&answer, site.docroot().path(), site.configured(), root),
     };
-    Hold::Tree(root.pool().alloc(Tree::looked_up(site, pin, answer.resolved().is_some(), failure)))
+    let tree = root.pool().alloc(Tree::looked_up(site, pin, answer.resolved().is_some(), failure));
+    tree.keep_tickets(root, tickets);
+    Hold::Tree(tree)
 }
 
 /// Logs a resolution at once, and hands a failure to `root` until a request uses the docroot.

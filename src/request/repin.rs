@@ -4,7 +4,7 @@
 
 use std::ptr;
 
-use docroot::{Os, rest_under};
+use docroot::rest_under;
 
 use crate::config::server::Site;
 use crate::httpd::Request;
@@ -12,6 +12,7 @@ use crate::module::Realdoc;
 use crate::request::begin::has_configured_docroot;
 use crate::request::computed;
 use crate::request::hold::Hold;
+use crate::request::in_use;
 use crate::request::lookup::look_up;
 use crate::request::variables;
 
@@ -29,7 +30,7 @@ fn is_fresh<'r>(request: Request<'_, 'r>, hold: Hold<'r>) -> bool {
 
 fn is_for(hold: Hold<'_>, site: &Site<'_>) -> bool {
     match hold {
-        Hold::Retained(resolution) => site.docroot().has_retained(resolution),
+        Hold::Retained(resolution, _) => site.docroot().has_retained(resolution),
         Hold::Tree(tree) => ptr::eq(tree.site, site),
     }
 }
@@ -50,6 +51,9 @@ fn repin(request: Request<'_, '_>) {
     match Site::of(request.server()) {
         Some(site) => pin_for(request, site),
         None => {
+            if let Some(slot) = in_use::slot() {
+                in_use::end_tree(slot, request);
+            }
             for request in request.ancestors() {
                 request.unset_state::<Realdoc>();
             }
@@ -68,9 +72,16 @@ fn repin(request: Request<'_, '_>) {
 /// Pins the docroot of the server that answers the request by now.
 fn pin_for<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) {
     if Hold::of(request).is_none_or(|hold| !is_for(hold, site)) {
-        let hold = look_up(request, request.root(), site, Os::now());
+        let root = request.root();
+        // Requests of the tree may go on with files of the release before.
+        let before = Hold::take_tickets(root);
+        let hold = look_up(request, root, site);
         for request in request.ancestors() {
-            request.set_state(hold);
+            request.set_state(hold.uncounted());
+        }
+        root.set_state(hold);
+        if !before.is_empty() {
+            computed::tree_of(request, site).keep_tickets(root, before);
         }
     }
     if !has_configured_docroot(request, site) {
@@ -79,6 +90,6 @@ fn pin_for<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) {
     let Some(hold) = Hold::of(request) else {
         return;
     };
-    hold.give_to(request);
+    hold.give_docroot_to(request);
     variables::set(request, site.configured(), hold.server(site).and_then(|pin| pin.resolution));
 }

@@ -7,11 +7,12 @@ use std::ffi::CStr;
 use std::ptr;
 use std::sync::Arc;
 
+use docroot::inuse::Ticket;
 use docroot::{Docroot, Event, Failure, Led, rest_under};
 use once_cell::unsync::OnceCell;
 
 use crate::config::server::Site;
-use crate::httpd::Request;
+use crate::httpd::{Request, Root};
 use crate::request::log;
 use crate::request::pin::Pin;
 
@@ -33,6 +34,14 @@ pub struct Tree<'r> {
     failure: Cell<Option<&'r FailedLookup>>,
     /// The pins of docroots that mod_vhost_alias, mod_lua or another module computed for one of the requests.
     pub computed: OnceCell<&'r Computed<'r>>,
+    /// What the tree was counted with.
+    tickets: Cell<Option<&'r CountedTicket<'r>>>,
+}
+
+/// A ticket of a tree, and the next.
+struct CountedTicket<'r> {
+    number: u32,
+    next: Option<&'r CountedTicket<'r>>,
 }
 
 /// A failed lookup of a server's docroot. If no request logs its event before the tree ends, the drop of the event
@@ -68,13 +77,34 @@ impl<'r> Tree<'r> {
     /// A tree with the pin of the server's docroot, and nothing to log.
     pub fn new(site: &'r Site<'r>, server: Option<Pin<'r>>) -> Self {
         let has_only_server = Cell::new(server.is_some());
-        Self { site, server, has_only_server, failure: Cell::default(), computed: OnceCell::new() }
+        Self {
+            site,
+            server,
+            has_only_server,
+            failure: Cell::default(),
+            computed: OnceCell::new(),
+            tickets: Cell::default(),
+        }
     }
 
     /// A tree whose server's docroot was looked up for it. `failure` is that lookup, if it failed.
     pub fn looked_up(site: &'r Site<'r>, server: Pin<'r>, is_good: bool, failure: Option<&'r FailedLookup>) -> Self {
         let has_only_server = Cell::new(is_good && failure.is_none());
         Self { has_only_server, failure: Cell::new(failure), ..Self::new(site, Some(server)) }
+    }
+
+    /// Keeps tickets that the tree was counted with.
+    pub fn keep_tickets(&self, root: Root<'r>, tickets: impl IntoIterator<Item = Ticket>) {
+        for ticket in tickets {
+            let next = self.tickets.get();
+            self.tickets.set(Some(root.pool().alloc(CountedTicket { number: ticket.into_raw(), next })));
+        }
+    }
+
+    /// The tickets, which the tree forgets.
+    pub fn take_tickets(&self) -> impl Iterator<Item = Ticket> {
+        let tickets = std::iter::successors(self.tickets.take(), |ticket| ticket.next);
+        tickets.map(|ticket| Ticket::from_raw(ticket.number))
     }
 
     /// Logs the failed lookup of the server's docroot, if it is not logged yet.

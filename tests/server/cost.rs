@@ -8,11 +8,11 @@ use anyhow::Result;
 use harness::count::{INCLUDING, Subject, has_tool, including, pages};
 use harness::{Config, Httpd, Module, Mpm, Site};
 
-/// At most so many instructions more than httpd alone has, for a request inside the window. When the budget was last set
-/// 306 were measured, the same in each run to one or two; another build may put its strings elsewhere, which makes some
+/// At most so many instructions more than httpd alone has, for a request inside the window that is counted. When the budget
+/// was last set 400 were measured, 80 of which count the request and take it back, the same in each run to one or two; another build may put its strings elsewhere, which makes some
 /// functions of the C library cheaper or dearer, by ten or so. The aim is 300. Lower it whenever the module gets cheaper.
 /// See docs/performance.md for what a module with the same hooks costs that does nothing.
-const BUDGET: f64 = 320.0;
+const BUDGET: f64 = 415.0;
 
 /// The same for a subrequest, of which 106 were measured. The aim is 100.
 const SUBREQUEST_BUDGET: f64 = 115.0;

@@ -33,7 +33,9 @@ const HTTPD: &[(&str, &str)] = &[
     ("ap_find_linked_module", "-"),
     ("ap_getword_conf", "-"),
     ("ap_hook_check_config", "2.3"),
+    ("ap_hook_child_init", "-"),
     ("ap_hook_create_request", "-"),
+    ("ap_hook_log_transaction", "-"),
     ("ap_hook_map_to_storage", "-"),
     ("ap_hook_post_config", "-"),
     ("ap_hook_post_read_request", "-"),
@@ -42,10 +44,12 @@ const HTTPD: &[(&str, &str)] = &[
     // 20100606.0 (2.3.6): what the macro ap_log_error calls.
     ("ap_log_error_", "2.3.6"),
     ("ap_merge_per_dir_configs", "-"),
+    ("ap_mpm_query", "-"),
     ("ap_parse_htaccess", "-"),
     ("ap_pregcomp", "-"),
     ("ap_regexec", "-"),
     ("ap_rwrite", "-"),
+    ("ap_server_root_relative", "-"),
     // 20110605.0 (2.3.13)
     ("ap_set_context_info", "2.3.13"),
     // 20110203.1 (2.3.11)
