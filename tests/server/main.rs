@@ -26,6 +26,7 @@ mod guard;
 mod hostile;
 mod hosts;
 mod http2;
+mod in_use;
 mod layouts;
 mod lifecycle;
 mod many_releases;
