@@ -4,6 +4,7 @@
 //! - `resolve`: the walks of both modes, and their outcome.
 //! - `cache`: how long a lookup counts, what is served while resolution fails, and when a failure is reported.
 //! - `inuse`: which releases have requests, in memory that processes share.
+//! - `assets`: the assets of the releases before.
 //! - `os`: the system calls. `unsafe` is here and in `inuse/os.rs` only.
 //!
 //! Knows how httpd spells sections and times, but links to no web server. Must not: log, or read a clock by itself;
@@ -39,6 +40,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod assets;
 mod cache;
 mod config;
 mod escape;

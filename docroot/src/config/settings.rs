@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::assets::prefixes::Prefixes;
 use crate::config::releases::Releases;
 use crate::config::rules::{Mode, Rules};
 
@@ -17,6 +18,8 @@ pub struct Settings {
     pub mode: Option<Mode>,
     /// `RealdocReleases`: where links may lead; `Some(None)` is anywhere (`Off`).
     pub releases: Option<Option<Releases>>,
+    /// `RealdocAssets`: the prefixes of assets; `Some(None)` is none (`Off`).
+    pub assets: Option<Option<Prefixes>>,
     /// `RealdocInUse`: where requests are counted. Of the server config only.
     pub in_use: Option<InUseFile>,
 }
@@ -43,6 +46,7 @@ impl Settings {
             mode: self.mode.clone().or_else(|| server.mode.clone()),
             releases: self.releases.clone().or_else(|| server.releases.clone()),
             in_use: self.in_use.clone().or_else(|| server.in_use.clone()),
+            assets: self.assets.clone().or_else(|| server.assets.clone()),
         }
     }
 
@@ -54,6 +58,16 @@ impl Settings {
     /// How long a lookup counts; by default not at all, so that each request has its own.
     pub fn every(&self) -> Duration {
         self.every.unwrap_or(Duration::ZERO)
+    }
+
+    /// The prefixes of assets, if releases are retained for any.
+    pub fn assets(&self) -> Option<&Prefixes> {
+        self.assets.as_ref().and_then(Option::as_ref)
+    }
+
+    /// Whether `RealdocAssets` lacks the `RealdocReleases` that say where the retained releases may be.
+    pub fn lacks_releases(&self) -> bool {
+        self.enabled() && self.assets().is_some() && self.releases.clone().flatten().is_none()
     }
 
     /// How docroots are resolved; by default their links are followed to the end, wherever they lead.
@@ -75,6 +89,7 @@ mod tests {
             mode: Some(Mode::Readlink { from: None }),
             releases: Some(Some(Releases::default())),
             in_use: Some(InUseFile::Off),
+            assets: Prefixes::parse(&[b"/build/"]).map(Some).unwrap(),
         };
         assert_eq!(Settings::default().over(&server), server);
         let host = Settings {
@@ -83,9 +98,27 @@ mod tests {
             mode: Some(Mode::Realpath),
             releases: parse_releases(&[b"Off"]).map(Some).unwrap(),
             in_use: Some(InUseFile::On),
+            assets: Prefixes::parse(&[b"Off"]).map(Some).unwrap(),
         };
         assert_eq!(host.over(&server), host, "and may set any of them back");
         let nothing = Settings::default();
         assert!(nothing.enabled() && nothing.every() == Duration::ZERO && nothing.rules() == Rules::default());
+        assert!(nothing.assets().is_none());
+    }
+
+    #[test]
+    fn assets_need_releases() {
+        let assets = Settings { assets: Prefixes::parse(&[b"/build/"]).map(Some).unwrap(), ..Settings::default() };
+        let releases = Settings { releases: parse_releases(&[b"/srv/*"]).map(Some).unwrap(), ..Settings::default() };
+        assert!(assets.lacks_releases() && !releases.lacks_releases() && !Settings::default().lacks_releases());
+        assert!(!assets.over(&releases).lacks_releases());
+        let off = Settings { releases: parse_releases(&[b"Off"]).map(Some).unwrap(), ..Settings::default() };
+        assert!(off.over(&assets.over(&releases)).lacks_releases());
+        let none = Settings { assets: Prefixes::parse(&[b"Off"]).map(Some).unwrap(), ..Settings::default() };
+        assert!(!none.over(&assets).lacks_releases());
+        assert!(
+            !Settings { enabled: Some(false), ..assets }.lacks_releases(),
+            "a server that is left alone needs nothing"
+        );
     }
 }

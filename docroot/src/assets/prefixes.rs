@@ -1,0 +1,90 @@
+//! The URL prefixes of `RealdocAssets`.
+
+use std::sync::Arc;
+
+use crate::config::invalid::Invalid;
+
+/// The URL prefixes below which assets of the releases before are served. Each begins and ends with a slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefixes {
+    /// Shared by all copies, because there may be thousands of virtual hosts.
+    list: Arc<[Box<[u8]>]>,
+}
+
+impl Prefixes {
+    /// Reads the values of `RealdocAssets`: `Off`, or prefixes.
+    ///
+    /// # Errors
+    /// No value, `Off` among others, and what is no prefix: a relative path, one without a slash at its end, an empty
+    /// component, `.`, `..`, a query or a NUL byte.
+    pub fn parse(values: &[&[u8]]) -> Result<Option<Self>, Invalid> {
+        if let [value] = values
+            && value.eq_ignore_ascii_case(b"off")
+        {
+            return Ok(None);
+        }
+        if let Some(value) = values.iter().find(|value| !is_prefix(value)) {
+            return Err(invalid(value));
+        }
+        if values.is_empty() {
+            return Err(invalid(b""));
+        }
+        Ok(Some(Self { list: values.iter().map(|&value| value.into()).collect() }))
+    }
+
+    /// The prefixes.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.list.iter().map(|prefix| &**prefix)
+    }
+}
+
+fn invalid(value: &[u8]) -> Invalid {
+    Invalid::new(
+        "RealdocAssets",
+        value,
+        "Off alone, or URL prefixes without '..' that begin and end with a slash, such as /build/",
+    )
+}
+
+fn is_prefix(value: &[u8]) -> bool {
+    let Some(names) = value.strip_prefix(b"/") else { return false };
+    if names.is_empty() {
+        return true;
+    }
+    let Some(names) = names.strip_suffix(b"/") else { return false };
+    names.split(|&byte| byte == b'/').all(|name| {
+        !matches!(name, b"" | b"." | b"..")
+            && !name.iter().any(|byte| b"?#\0".contains(byte) || byte.is_ascii_control())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_begin_and_end_with_a_slash() {
+        let prefixes = Prefixes::parse(&[b"/build/", b"/a/b/"]).unwrap().unwrap();
+        assert_eq!(prefixes.iter().collect::<Vec<_>>(), [&b"/build/"[..], b"/a/b/"]);
+        assert_eq!(Prefixes::parse(&[b"oFF"]), Ok(None));
+        assert!(Prefixes::parse(&[b"/"]).unwrap().is_some());
+        for values in [
+            &[][..],
+            &[&b""[..]],
+            &[b"build/"],
+            &[b"/build"],
+            &[b"//"],
+            &[b"/build//"],
+            &[b"/./"],
+            &[b"/a/../b/"],
+            &[b"/a?/"],
+            &[b"/a\0/"],
+            &[b"Off", b"/build/"],
+            &[b"/build/", b"Off"],
+            &[b"On"],
+        ] {
+            let message = Prefixes::parse(values).unwrap_err().to_string();
+            assert!(message.starts_with("RealdocAssets: '") && message.contains("/build/"), "{message}");
+        }
+    }
+}
