@@ -11,10 +11,12 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
+mod assets;
 mod drain;
 mod places;
 mod value;
 
+pub use assets::Assets;
 pub use drain::{Drain, NAME, USUAL};
 pub use places::{PLACES, find};
 pub use value::{
@@ -44,6 +46,9 @@ pub struct Config {
     /// How to wait for requests.
     #[serde(default)]
     pub drain: Drain,
+    /// How long httpd may serve the assets of earlier releases.
+    #[serde(default)]
+    pub assets: Assets,
     /// What PHP's OPcache has room for.
     #[serde(default)]
     pub opcache: Opcache,

@@ -2,8 +2,10 @@
 //!
 //! Owns: the view that a command has of it, with the lock or, in a dry run, without. Must not: flip a link.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::error::Result;
@@ -19,6 +21,7 @@ pub mod leftovers;
 pub mod link;
 pub mod lock;
 pub mod releases;
+pub mod retained;
 pub mod selection;
 pub mod watched;
 
@@ -27,6 +30,7 @@ use instances::Instances;
 use journal::Journal;
 use lock::{Kind, Lock, Patience};
 use releases::Store;
+use retained::Terms;
 
 /// The state as one command sees it.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub struct State {
     /// Where links would lead after what a dry run has said so far.
     supposed: BTreeMap<PathBuf, String>,
     dry_run: bool,
+    /// Which releases are retained for their assets.
+    retained: Terms,
     /// Without it nothing is changed. It is let go while something runs that may take long.
     lock: Option<Lock>,
 }
@@ -60,6 +66,7 @@ impl State {
             problems: Vec::new(),
             supposed: BTreeMap::new(),
             dry_run,
+            retained: Terms { keep_for: config.assets.time(), slots: config.releases.slots.clone() },
             lock: None,
         };
         state.load();
@@ -195,6 +202,36 @@ impl State {
         if let Err(error) = self.history.append(&self.store, entry.clone()) {
             report.warn(format!("where links lead cannot be recorded: {error}"));
             self.history.suppose(entry);
+        }
+        self.try_to_retain(report);
+    }
+
+    /// The releases that httpd may serve assets of, the newest first.
+    #[must_use]
+    pub fn retained(&self) -> Vec<String> {
+        retained::names(&self.history, &self.store, &self.retained, Timestamp::now())
+    }
+
+    /// Tells httpd which releases are retained. Call it whenever what is live or bad has changed.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn retain(&self) -> Result<()> {
+        self.retain_without(&BTreeSet::new())
+    }
+
+    /// As [`State::retain`], without releases that are about to go.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn retain_without(&self, going: &BTreeSet<&str>) -> Result<()> {
+        if self.dry_run { Ok(()) } else { retained::write(&self.store, &self.retained(), going) }
+    }
+
+    /// As [`State::retain`], for a command that goes on whatever comes of it.
+    pub fn try_to_retain(&self, report: &Report) {
+        if let Err(error) = self.retain() {
+            report.warn(format!("httpd is not told which assets are retained: {error}"));
         }
     }
 

@@ -212,6 +212,7 @@ fn flip_and_record(
     let id = entry.id.clone();
     let flips = done.iter().map(|step| step.flip.clone()).collect();
     let recorded = state.record(Entry { what: direction.of(flips), ..entry });
+    state.try_to_retain(&tool.report);
     let activation = state.journal.activation.take();
     if tool.config.commands.reload.is_some() && !done.is_empty() {
         state.journal.reload = Some(OwedReload { of: id.clone(), failed: false });

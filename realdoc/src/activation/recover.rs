@@ -78,6 +78,7 @@ fn recover(tool: &Tool, state: &mut State) -> Result<PutBack> {
         // Else it is in the journal.
         let _ = state.record(entry);
     }
+    state.try_to_retain(&tool.report);
     for step in plan.iter().filter(|step| step.change.is_made().unwrap_or(false)) {
         step.say(&tool.report, Outcome::Flipped, None);
     }

@@ -54,6 +54,7 @@ fn note_that_it_was_live(tool: &Tool, state: &mut State, flipped: &[Step]) {
     if let Err(error) = state.history.append(&state.store, Entry::now(What::PutBack { flips })) {
         tool.report.warn(format!("where links have led for a moment is not recorded: {error}"));
     }
+    state.try_to_retain(&tool.report);
 }
 
 /// Makes the flips survive a power cut. They are done whether or not this works.

@@ -30,6 +30,7 @@ pub fn run(tool: &Tool, release: &str, reason: Option<&str>, clear: bool, change
             What::MarkBad { release: release.clone(), reason: reason.map(str::to_owned) }
         };
         state.history.append(&state.store, Entry::now(what))?;
+        state.retain()?;
     }
     tool.report.note(format!("{release} {done}"));
     if clear {

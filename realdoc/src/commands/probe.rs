@@ -47,6 +47,7 @@ pub fn probe(tool: &Tool, state: &mut State, release: &str, flipped: &mut Flippe
     if let Err(error) = state.history.append(&state.store, Entry::now(mark)) {
         tool.report.warn(format!("{release} is not marked bad: {error}"));
     }
+    state.try_to_retain(&tool.report);
     let flipping = Flipping { skip_check: true, why: reason, drain: None };
     let back = rollback::take_back(tool, state, &id, &flipping)?;
     // Whoever was flipped by somebody else meanwhile does not lead there, either.

@@ -73,6 +73,10 @@ pub fn prune(tool: &Tool, state: &mut State, rules: Rules) -> Result<()> {
     }
     let mut failure = None;
     let kept = bury_all(tool, state, rules, &mut trash, &mut failure);
+    if kept.is_ok() {
+        // What has not gone after all.
+        state.try_to_retain(&tool.report);
+    }
     // Nobody has to wait for thousands of files.
     state.unlock();
     if !trash.is_empty() {
@@ -127,6 +131,8 @@ fn bury_all(
         go.retain(|release| !failed.contains(&release.name));
         // What has come to be needed is not waited for any more.
         drainings.retain(|draining| go.iter().any(|release| release.name == draining.name));
+        // Before it is asked who uses them: no request comes to do so by the manifest.
+        state.retain_without(&go.iter().map(|release| release.name.as_str()).collect())?;
         for release in &go {
             tool.interrupt.check()?;
             let begun = drainings.iter().position(|draining| draining.name == release.name);
@@ -230,6 +236,7 @@ fn choose(tool: &Tool, state: &State, instances: &Instances, links: &[Watched], 
     let now = Timestamp::now();
     let rest = SignedDuration::try_from(tool.config.releases.prune_after.0).unwrap_or(SignedDuration::MAX);
     let is_recent = |time: Timestamp| now.duration_since(time) < rest;
+    let retained = if tool.config.assets.keep_for.is_some() { state.retained() } else { Vec::new() };
     let Choice { mut go, mut stay } = Choice::default();
     let mut may_go = Vec::new();
     for release in state.store.releases()? {
@@ -241,6 +248,8 @@ fn choose(tool: &Tool, state: &State, instances: &Instances, links: &[Watched], 
             format!("a rollback of {} goes there", instances.describe(users))
         } else if tool.config.releases.slots.has(name) {
             "a slot; the next release goes there".to_owned()
+        } else if retained.contains(name) {
+            "httpd may serve its assets".to_owned()
         } else if let Some(what) = holds(&tool.config, &release.path) {
             what
         } else if release.record.is_none() && !rules.adopted {

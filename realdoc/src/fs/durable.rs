@@ -20,6 +20,18 @@ pub const NEW_PREFIX: &str = ".new-";
 /// # Errors
 /// What the file system says; the old file is then still there.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_as(path, bytes, None)
+}
+
+/// As [`write()`], for a file with this mode, whatever the umask.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    write_as(path, bytes, Some(mode))
+}
+
+fn write_as(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let mut file = tempfile::Builder::new()
         .prefix(NEW_PREFIX)
@@ -28,6 +40,9 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         .tempfile_in(directory)
         .context("write in", directory)?;
     file.write_all(bytes).context("write", path)?;
+    if let Some(mode) = mode {
+        file.as_file().set_permissions(Permissions::from_mode(mode)).context("protect", path)?;
+    }
     file.as_file().sync_all().context("sync", path)?;
     file.persist(path).map_err(|error| error.error).context("write", path)?;
     sync_directory(directory)

@@ -178,6 +178,11 @@ impl History {
         self.bad.get(release).map(Option::as_deref)
     }
 
+    /// All targets, each with when a link last led away from it, or to it.
+    pub fn live_since(&self) -> impl Iterator<Item = (&str, Timestamp)> {
+        self.live.iter().map(|(target, &at)| (target.as_str(), at))
+    }
+
     /// When a link last led away from the release, or to it.
     #[must_use]
     pub fn last_live(&self, release: &str) -> Option<Timestamp> {

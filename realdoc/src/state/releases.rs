@@ -14,6 +14,7 @@
 //! | `.realdoc/releases/NAME.json` | which commit a release is; a release without one was not staged by this tool |
 //! | `.realdoc/releases/NAME.gone` | there was a release of this name; it is not used again |
 //! | `.realdoc/history.jsonl` | every flip and every mark, in order |
+//! | `.realdoc/retained` | the releases whose assets httpd may serve, the newest first; httpd reads it |
 //! | `.realdoc/journal` | the activation that is going on, or that a crash left half-done; a reload that is owed |
 //! | `.realdoc/repository` | what has been fetched |
 //! | `.realdoc-staging-*`, `.realdoc-trash-*` | a release on its way in, or out |

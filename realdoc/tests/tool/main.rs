@@ -4,6 +4,7 @@
 //! tool says that it has come to a step.
 
 mod activate;
+mod assets;
 #[cfg(any(feature = "fault-injection", debug_assertions))]
 mod crash;
 mod days;
