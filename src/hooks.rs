@@ -12,9 +12,10 @@ use crate::config::rewrite::Rules;
 use crate::config::warnings::Warnings;
 use crate::config::{check, directives, server, warnings};
 use crate::httpd::hook::{Unused, hooks};
-use crate::httpd::{Configuring, Request, Server, is_defined, is_rehearsal};
+use crate::httpd::{AtGate, Configuring, Level, Request, Server, is_defined, is_rehearsal};
 use crate::inspect::{dump, status};
-use crate::request::{begin, in_use, inherit, map};
+use crate::module::log;
+use crate::request::{asset, begin, in_use, inherit, map};
 
 const ERROR: c_int = sys::HTTP_INTERNAL_SERVER_ERROR;
 
@@ -40,11 +41,20 @@ hooks! {
         map::map(request)
     }
 
+    /// The gate of an asset: its handler is about to run.
+    fn asset_gate(at: AtGate<'_, '_>) -> c_int, or ERROR; {
+        asset::check(&at)
+    }
+
     /// `check_config`: the configuration is read and merged. The operator is warned of what cannot follow the links.
     fn check_config(
         configuring: Configuring<'_>, _log: Unused, _temporary: Unused, main: Server<'_>
     ) -> c_int, or ERROR; {
         directives::COMMANDS.state_true_context(&configuring);
+        if let Some(error) = check::error(main) {
+            log!(main, Level::Error, "{error}");
+            return ERROR;
+        }
         if !is_rehearsal() {
             let mut warnings = Warnings::default();
             check::check(&configuring, main, &mut warnings);

@@ -49,6 +49,7 @@ use crate::httpd::hook::Names;
 use crate::httpd::panic::catch_panic;
 use crate::httpd::{Configuring, Module, Pool, Record, log_panics};
 use crate::module::Realdoc;
+use crate::request::asset;
 
 /// The type of mod_status's hook.
 type StatusHook = unsafe extern "C" fn(*mut sys::request_rec, std::ffi::c_int) -> std::ffi::c_int;
@@ -71,6 +72,8 @@ unsafe extern "C" fn register_hooks(pool: *mut sys::apr_pool_t) {
         let configuring = unsafe { Configuring::new(Pool::new(pool)) };
         Realdoc::loaded().note(&configuring, &realdoc_module);
         log_panics::<Realdoc>("mod_realdoc");
+        // SAFETY: only httpd calls it, and it takes an `AtGate`.
+        unsafe { asset::GATE.register(&configuring, hooks::asset_gate) };
     });
     // SAFETY: httpd's registration functions, called when httpd asks for it. The predecessor list is static and ends
     // in a null pointer, the functions are static, and all have the signature of their hook.

@@ -4,9 +4,10 @@
 //! |---|---|
 //! | `create_request` | `inherit` |
 //! | `post_read_request` | `begin` |
-//! | `map_to_storage` | `map` |
+//! | `map_to_storage` | `map`, and `asset` where the pinned release lacks the file |
 //! | `log_transaction` | `in_use` |
 
+pub mod asset;
 pub mod begin;
 mod computed;
 pub mod hold;

@@ -16,6 +16,7 @@
 #include "mod_status.h"
 #include "ap_mpm.h"
 #include "util_cfgtree.h"
+#include "util_filter.h"
 #include "apr_optional_hooks.h"
 #include "apr_pools.h"
 #include "apr_tables.h"

@@ -10,13 +10,26 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-use docroot::{Answer, Docroot, LinkHop, Moment, Os, Rules, Surveyor};
+use docroot::{Answer, Docroot, LinkHop, Moment, Os, Rules, Settings, Surveyor};
 
 use crate::config::arguments::Arguments;
 use crate::config::proxies::Proxies;
-use crate::config::server::RulesOf;
+use crate::config::server::{RulesOf, settings};
 use crate::config::warnings::Warnings;
 use crate::httpd::{Configuring, Definition, Server};
+
+/// The error of the first server with `RealdocAssets` but without `RealdocReleases`.
+pub fn error(main: Server<'_>) -> Option<String> {
+    let lacks = |server: &Server<'_>| settings(*server).is_some_and(Settings::lacks_releases);
+    let server = main.with_virtual_hosts().find(lacks)?;
+    let prefixes = settings(server).and_then(Settings::assets)?;
+    let prefixes: Vec<_> = prefixes.iter().map(docroot::escape).collect();
+    Some(format!(
+        "RealdocAssets: '{}' of {} needs RealdocReleases, which says where releases live; set it, or RealdocAssets Off",
+        prefixes.join(" "),
+        server.description()
+    ))
+}
 
 /// Warns of what cannot follow the links.
 pub fn check<'s>(configuring: &Configuring<'s>, main: Server<'s>, warnings: &mut Warnings) {

@@ -7,8 +7,10 @@ use std::ffi::CStr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use docroot::assets::manifests::Manifests;
+use docroot::assets::prefixes::Prefixes;
 use docroot::inuse::{Slot, Ticket};
-use docroot::{Cache, Docroot, Lookup, Moment, Os, Resolution, Rules, Settings};
+use docroot::{Cache, Docroot, Lookup, Moment, Os, Releases, Resolution, Rules, Settings};
 
 use crate::config::in_use::{self, Counted};
 use crate::config::rewrite;
@@ -29,6 +31,8 @@ pub struct ServerConfig<'s> {
 pub struct Shared<'s> {
     /// What this process knows of docroots.
     pub cache: Cache,
+    /// The manifests of retained releases.
+    pub manifests: Manifests,
     /// The sections that have rules of mod_rewrite.
     pub rules: rewrite::Rules<'s>,
     /// Where lists of sections live.
@@ -95,6 +99,16 @@ pub struct Site<'s> {
     /// For how long a look counts, in nanoseconds.
     window: u64,
     rules: usize,
+    /// None if `RealdocAssets` is off. Boxed, because few sites have it.
+    assets: Option<Box<Assets>>,
+}
+
+/// Which requests may get a file of a retained release, and where that may be.
+pub struct Assets {
+    /// The prefixes of their URLs.
+    pub prefixes: Prefixes,
+    /// Where releases live.
+    pub releases: Releases,
 }
 
 impl<'s> Shared<'s> {
@@ -121,6 +135,12 @@ impl<'s> Site<'s> {
     #[inline]
     pub fn configured(&self) -> Text<'s> {
         self.configured
+    }
+
+    /// What `RealdocAssets` says. None if it is off.
+    #[inline]
+    pub fn assets(&self) -> Option<&Assets> {
+        self.assets.as_deref()
     }
 
     /// For how long a look counts.
@@ -182,34 +202,29 @@ pub fn settle<'s>(configuring: &Configuring<'s>, main: Server<'s>, written: rewr
     let in_use = settings(main).and_then(|settings| settings.in_use.clone()).unwrap_or_default();
     let mut cache = Cache::default();
     let mut rules = RulesOf::default();
-    let entries: Vec<_> = main.with_virtual_hosts().map(|server| entry(server, &mut rules, &mut cache)).collect();
+    let sites: Vec<_> = main.with_virtual_hosts().map(|server| site(server, &mut rules, &mut cache)).collect();
     cache.settle();
-    let window = entries.iter().flatten().map(|entry| entry.window).max();
+    let window = sites.iter().flatten().map(|site| site.window).max();
     let in_use = in_use::open(configuring.pool(), main, &in_use, window.map(Duration::from_nanos));
-    let shared = Arc::new(Shared { cache, rules: written, lists: Mutex::default(), in_use });
-    let configs = entries.into_iter().map(|entry| ServerConfig {
-        settings: None,
-        site: entry.map(|Entry { docroot, configured, window, rules }| Site { docroot, configured, window, rules }),
-        shared: Some(Arc::clone(&shared)),
-    });
+    let manifests = Manifests::default();
+    let shared = Arc::new(Shared { cache, manifests, rules: written, lists: Mutex::default(), in_use });
+    let configs =
+        sites.into_iter().map(|site| ServerConfig { settings: None, site, shared: Some(Arc::clone(&shared)) });
     httpd::set_server_configs(configuring, main.with_virtual_hosts(), configs.collect());
 }
 
-/// A server's entry in the cache.
-struct Entry<'s> {
-    docroot: Arc<Docroot>,
-    configured: Text<'s>,
-    window: u64,
-    rules: usize,
-}
-
-fn entry<'s>(server: Server<'s>, rules: &mut RulesOf, cache: &mut Cache) -> Option<Entry<'s>> {
+/// What requests of a server will need, with an entry in the cache.
+fn site<'s>(server: Server<'s>, rules: &mut RulesOf, cache: &mut Cache) -> Option<Site<'s>> {
     let configured = server.configured_document_root()?;
-    let rules = cache.rules(rules.server(server)?);
+    let rules = rules.server(server)?;
+    let prefixes = settings(server).and_then(Settings::assets).cloned();
+    let assets = prefixes.zip(rules.releases.clone());
+    let assets = assets.map(|(prefixes, releases)| Box::new(Assets { prefixes, releases }));
+    let rules = cache.rules(rules);
     let every = settings(server).map_or(Duration::ZERO, Settings::every);
     let window = every.as_nanos().try_into().unwrap_or(u64::MAX);
     match cache.configured(configured, rules) {
-        Ok(docroot) => Some(Entry { docroot, configured: configured.into(), window, rules }),
+        Ok(docroot) => Some(Site { docroot, configured: configured.into(), window, rules, assets }),
         Err(error) => {
             log!(server, Level::Warning, "{}: left as configured: {error}", configured.to_string_lossy());
             None

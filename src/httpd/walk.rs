@@ -20,6 +20,9 @@ pub type Status = c_int;
 /// Left to whoever comes next.
 pub const DECLINED: Status = sys::DECLINED;
 
+/// Done, and nothing is wrong.
+pub const OK: Status = sys::OK;
+
 /// The file does not exist.
 pub const NOT_FOUND: Status = sys::HTTP_NOT_FOUND;
 

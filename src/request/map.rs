@@ -13,7 +13,7 @@ use crate::request::hold::Hold;
 use crate::request::pin::{Pin, resolved_docroot};
 use crate::request::repin::{repin_if_stale, server_has_configured_docroot};
 use crate::request::tree::Tree;
-use crate::request::{computed, refuse, sections};
+use crate::request::{asset, computed, refuse, sections};
 
 /// Makes the file of a request one of the pinned release. Walks its directories if sections follow the links;
 /// [`DECLINED`] leaves the walk to httpd and the server's own sections.
@@ -32,15 +32,33 @@ pub fn map(request: Request<'_, '_>) -> Status {
     map_elsewhere(request)
 }
 
-/// The rest of [`map`], where sections follow.
+/// The rest of [`map`], where sections follow, or the site has assets.
 #[inline(never)]
 fn map_by_sections<'r>(request: Request<'_, 'r>, resolution: &'r Resolution) -> Status {
     match Site::of(request.server()) {
-        Some(site) if server_has_configured_docroot(request, site) => match sections::known(resolution, site) {
-            Some(walk) => walk.run(request),
-            None => map_elsewhere(request),
-        },
-        _ => map_elsewhere(request),
+        // The URL is not below a prefix of assets, which is all that was left to ask.
+        Some(site) if sections::is_left_to_httpd(request, site, resolution) && !asset::is_below(request, site) => {
+            DECLINED
+        }
+        site => map_by_walk(request, site, resolution),
+    }
+}
+
+/// The rest of [`map_by_sections`].
+#[inline(never)]
+fn map_by_walk<'r>(request: Request<'_, 'r>, site: Option<&'r Site<'r>>, resolution: &'r Resolution) -> Status {
+    let Some(site) = site.filter(|site| server_has_configured_docroot(request, site)) else {
+        return map_elsewhere(request);
+    };
+    if let Some(status) = asset::map(request, site, || Pin::retained(resolution, site)) {
+        return status;
+    }
+    if sections::is_left_to_httpd(request, site, resolution) {
+        return DECLINED;
+    }
+    match sections::known(resolution, site) {
+        Some(walk) => walk.run(request),
+        None => map_elsewhere(request),
     }
 }
 
@@ -61,7 +79,7 @@ fn map_elsewhere(request: Request<'_, '_>) -> Status {
         && has_resolved_docroot(request, resolution)
         && request.is_mapped_by_httpd()
     {
-        return walk_below(request, site, Pin::retained(resolution, site), None);
+        return walk_own(request, site, Pin::retained(resolution, site));
     }
     let tree = match Hold::of(request) {
         Some(Hold::Tree(tree)) => tree,
@@ -72,12 +90,17 @@ fn map_elsewhere(request: Request<'_, '_>) -> Status {
             // Docroot and URL together lie behind the links. And there may be no link at all.
             let is_below = || request.is_mapped_by_httpd() || request.is_mapped_to(pin.document_root.to_c_str());
             if tree.has_only_server.get() && (pin.resolution.is_none() || is_below()) {
-                return walk_below(request, site, pin, None);
+                return walk_own(request, site, pin);
             }
         }
         _ => computed::pin(request, tree),
     }
     lead(request, site, tree)
+}
+
+/// Walks what is below the docroot of the server, or else an asset of a release before.
+fn walk_own<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, pin: Pin<'r>) -> Status {
+    asset::map(request, site, || pin).unwrap_or_else(|| walk_below(request, site, pin, None))
 }
 
 /// Walks what is below a pinned docroot, which the configuration knows by the docroot or by another path.

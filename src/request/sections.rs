@@ -76,6 +76,21 @@ fn address(site: &Site<'_>) -> usize {
     std::ptr::from_ref(site).addr()
 }
 
+/// The note at a resolution that httpd walks the docroot of a site which led there. Where the site has assets, the note
+/// differs from [`Request::server_note`], because the URL of each request must be looked at.
+#[inline]
+fn note(request: Request<'_, '_>, site: &Site<'_>) -> [usize; 2] {
+    let [server, document_root] = request.server_note();
+    // Servers are aligned to more than a byte.
+    [server | usize::from(site.assets().is_some()), document_root]
+}
+
+/// Whether httpd walks the docroot of a site which led to this resolution.
+#[inline]
+pub fn is_left_to_httpd(request: Request<'_, '_>, site: &Site<'_>, resolution: &Resolution) -> bool {
+    resolution.note() == note(request, site)
+}
+
 /// Walks the directories of a request for a path below a resolution, to which `mapping` led, or else the docroot of the
 /// pin. [`DECLINED`] leaves the walk to httpd.
 #[inline]
@@ -86,7 +101,7 @@ pub fn walk<'r>(
     resolution: &'r Resolution,
     mapping: Option<&Mapping>,
 ) -> Status {
-    if mapping.is_none() && resolution.note() == request.server_note() {
+    if mapping.is_none() && is_left_to_httpd(request, site, resolution) {
         return DECLINED;
     }
     match resolution.attached().and_then(|attached| find(attached, site, mapping)) {
@@ -119,9 +134,9 @@ fn walk_first<'r>(
         }
     };
     if pin.is_retained && mapping.is_none() && matches!(walk, DirectoryWalk::ByHttpd) {
-        resolution.set_note(request.server_note());
+        resolution.set_note(note(request, site));
         // The note says it all, unless another server has set it first.
-        if resolution.note() == request.server_note() {
+        if is_left_to_httpd(request, site, resolution) {
             return DECLINED;
         }
     }
@@ -135,6 +150,14 @@ fn walk_first<'r>(
 /// Walks the directories of a request for a path that several resolutions have led. [`DECLINED`] leaves the walk to httpd.
 pub fn walk_once(request: Request<'_, '_>, mapping: &Mapping) -> Status {
     make(request.server(), mapping, &|path| path.to_vec(), request.pool()).run(request)
+}
+
+/// Walks the directories of a request for a path in another release than that of the resolution. [`DECLINED`] leaves the
+/// walk to httpd.
+pub fn walk_other(request: Request<'_, '_>, resolution: &Resolution, mapping: &Mapping) -> Status {
+    // Above the link, both releases have the same directories.
+    let lead = |path: &[u8]| resolution.reroot(path).unwrap_or_else(|| path.to_vec());
+    make(request.server(), mapping, &lead, request.pool()).run(request)
 }
 
 /// Makes the walk for a mapping, in a pool that lives as long as the walk is used. `lead` tells where a directory above

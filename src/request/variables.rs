@@ -11,6 +11,8 @@ use crate::httpd::{Request, Text};
 const DOCUMENT_ROOT: &CStr = c"REALDOC_DOCUMENT_ROOT";
 /// The name of the release.
 const RELEASE: &CStr = c"REALDOC_RELEASE";
+/// The name of the release that an asset comes from.
+const ASSET_RELEASE: &CStr = c"REALDOC_ASSET_RELEASE";
 
 /// Adds the variables to a request that cannot have them yet. An internal redirect starts with a table of its own, in
 /// which httpd has renamed the variables of the request before.
@@ -31,6 +33,15 @@ pub fn set<'r>(request: Request<'_, 'r>, docroot: Text<'r>, resolution: Option<&
     match resolution.and_then(release_of) {
         Some(release) => variables.set(RELEASE, release),
         None => variables.unset(RELEASE),
+    }
+}
+
+/// Names the release that an asset comes from, or none.
+pub fn set_asset_release<'r>(request: Request<'_, 'r>, release: Option<&'r CStr>) {
+    let Some(variables) = request.variables() else { return };
+    match release {
+        Some(release) => variables.set(ASSET_RELEASE, release.into()),
+        None => variables.unset(ASSET_RELEASE),
     }
 }
 

@@ -19,6 +19,7 @@ use harness::Module;
 
 /// Each with where it comes from: the version of `ap_mmn.h` that added it, or `-` if that was before 2.3.
 const HTTPD: &[(&str, &str)] = &[
+    ("ap_add_output_filter_handle", "-"),
     ("ap_check_cmd_context", "-"),
     ("ap_conftree", "-"),
     // 20110605.0 (2.3.13)
@@ -46,8 +47,11 @@ const HTTPD: &[(&str, &str)] = &[
     ("ap_merge_per_dir_configs", "-"),
     ("ap_mpm_query", "-"),
     ("ap_parse_htaccess", "-"),
+    ("ap_pass_brigade", "-"),
     ("ap_pregcomp", "-"),
     ("ap_regexec", "-"),
+    ("ap_register_output_filter", "-"),
+    ("ap_remove_output_filter", "-"),
     ("ap_rwrite", "-"),
     ("ap_server_root_relative", "-"),
     // 20110605.0 (2.3.13)
@@ -75,7 +79,9 @@ const APR: &[&str] = &[
     "apr_pool_destroy",
     "apr_pool_userdata_get",
     "apr_pool_userdata_setn",
+    "apr_stat",
     "apr_table_addn",
+    "apr_table_get",
     "apr_table_setn",
     "apr_table_unset",
 ];

@@ -1,0 +1,120 @@
+//! Assets of the releases before: a file that the pinned release does not have comes from a retained one.
+//!
+//! Owns: which requests may get such a file, and as what it may be sent. Must not: change the pin.
+//!
+//! | when | what |
+//! |---|---|
+//! | `map_to_storage` | the file becomes that of the first retained release that has it; the sections of that path apply |
+//! | the handler is about to run | anything but a plain file of a static type is answered with 404 |
+
+use std::ffi::CStr;
+
+use docroot::assets::candidates::{Asset, Pinned, is_plain_url};
+use docroot::assets::kinds::{is_asset, is_plain_filter};
+use docroot::sections::Mapping;
+use docroot::{Os, System};
+
+use crate::config::server::{Assets, Shared, Site};
+use crate::httpd::{AtGate, Found, Gate, Level, NOT_FOUND, OK, Request, Status};
+use crate::module::log;
+use crate::request::pin::Pin;
+use crate::request::sections;
+use crate::request::variables;
+
+/// The gate before the handler of such a request.
+pub static GATE: Gate = Gate::new(c"realdoc_asset");
+
+/// httpd's own handler, which sends a file as it is.
+const DEFAULT_HANDLER: &CStr = c"default-handler";
+
+/// Maps a request for a file that the pinned release does not have to that of a retained release, and walks its
+/// directories. None if the pinned release answers.
+#[inline]
+pub fn map<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, pin: impl FnOnce() -> Pin<'r>) -> Option<Status> {
+    let assets = site.assets()?;
+    if is_below(request, site) { map_missing(request, assets, pin()) } else { None }
+}
+
+/// Whether the URL of a request is below a prefix of assets.
+#[inline]
+pub fn is_below(request: Request<'_, '_>, site: &Site<'_>) -> bool {
+    site.assets().is_some_and(|assets| assets.prefixes.iter().any(|prefix| request.has_url_below(prefix)))
+}
+
+/// The rest of [`map`], below a prefix.
+#[inline(never)]
+fn map_missing<'r>(request: Request<'_, 'r>, assets: &Assets, pin: Pin<'r>) -> Option<Status> {
+    if !request.is_from_network() || !request.is_get() || !is_plain_url(request.sent_url()?.to_bytes()) {
+        return None;
+    }
+    // Another module may have mapped the URL.
+    if !request.is_mapped_to(pin.document_root.to_c_str()) {
+        return None;
+    }
+    let path = request.filename()?.to_bytes();
+    if path.ends_with(b"/") || request.find_file() != Found::Nothing {
+        return None;
+    }
+    let pinned = Pinned::of(path, &assets.releases)?;
+    let asset = find(request, &pinned, path)?;
+    let (resolution, mapping) = pin.resolution.zip(pin.mapping())?;
+    let mapping = Mapping { real: pinned.led_to(&asset.release, &mapping.real)?, ..mapping };
+    let name = request.root().pool().copy(asset.name());
+    log!(request.server(), Level::Debug, "{}: from release {}", docroot::escape(path), docroot::escape(asset.name()));
+    variables::set_asset_release(request, Some(name));
+    let file = request.pool().copy(&asset.path);
+    request.set_filename(file);
+    GATE.place(request, file);
+    Some(sections::walk_other(request, resolution, &mapping))
+}
+
+/// The file in the first retained release that has it.
+fn find(request: Request<'_, '_>, pinned: &Pinned<'_>, path: &[u8]) -> Option<Asset> {
+    let directory = pinned.directory();
+    // IN USE: a request counts for a retained release from before the manifest is read until the end of its tree.
+    let retained = Shared::of(request.server())?.manifests.look(&directory, Os.file_clock());
+    if let Some(error) = retained.error {
+        let directory = docroot::escape(&directory);
+        log!(
+            request.server(),
+            Level::Error,
+            "{directory}/.realdoc/retained is ignored: {error}; no assets are retained"
+        );
+    }
+    pinned.find(&retained.manifest, path)
+}
+
+/// Lets the handler of a request run if it sends the file as it is, and no filter runs anything; else answers 404.
+pub fn check(at: &AtGate<'_, '_>) -> Status {
+    let Some(file) = at.file else { return OK };
+    let request = at.request;
+    let Some(reason) = obstacle(request, file) else {
+        // Nobody else takes it.
+        request.set_handler_name(DEFAULT_HANDLER);
+        return OK;
+    };
+    let file = docroot::escape(file.to_bytes());
+    log!(request.server(), Level::Info, "{file} is no asset: {reason}");
+    variables::set_asset_release(request, None);
+    NOT_FOUND
+}
+
+/// Why a file is not sent as it is.
+fn obstacle(request: Request<'_, '_>, file: &CStr) -> Option<String> {
+    if request.filename() != Some(file) || !request.is_plain_file() {
+        return Some("another file has been put in its place".to_owned());
+    }
+    if let Some(handler) = request.handler().filter(|&handler| handler != DEFAULT_HANDLER) {
+        return Some(format!("its handler is '{}'", docroot::escape(handler.to_bytes())));
+    }
+    let content_type = request.content_type().map(CStr::to_bytes);
+    if !is_asset(content_type, file.to_bytes()) {
+        let content_type = content_type.map_or_else(|| "unknown".to_owned(), docroot::escape);
+        return Some(format!("its type is '{content_type}'"));
+    }
+    if request.has_action() {
+        return Some("an Action or Script answers it".to_owned());
+    }
+    let mut filters = request.output_filters().filter(|&name| name != GATE.name() && !is_plain_filter(name.to_bytes()));
+    filters.next().map(|name| format!("it goes through the filter '{}'", docroot::escape(name.to_bytes())))
+}
