@@ -9,6 +9,7 @@
 //! - a server that crashed or logged an undeclared error fails its test, whatever the responses were;
 //! - a real part that is not installed fails the test and names the package, it never skips it.
 
+pub mod browser;
 mod cgid;
 pub mod client;
 pub mod config;

@@ -6,8 +6,8 @@
 
 mod aliases;
 mod arguments;
-
 mod artefact;
+mod assets;
 mod break_in;
 mod clock;
 mod computed;

@@ -1,0 +1,11 @@
+//! `RealdocAssets`: files of the releases before.
+//!
+//! Owns: the site that its parts share. Must not: hold a test.
+
+mod browser;
+mod configured;
+mod cost;
+mod deployed;
+mod never;
+mod served;
+mod site;
