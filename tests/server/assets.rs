@@ -7,5 +7,6 @@ mod configured;
 mod cost;
 mod deployed;
 mod never;
+mod recipes;
 mod served;
 mod site;
