@@ -17,9 +17,9 @@ use docroot::{Os, System};
 use crate::config::server::{Assets, Shared, Site};
 use crate::httpd::{AtGate, Found, Gate, Level, NOT_FOUND, OK, Request, Status};
 use crate::module::log;
+use crate::request::in_use::Look;
 use crate::request::pin::Pin;
-use crate::request::sections;
-use crate::request::variables;
+use crate::request::{computed, sections, variables};
 
 /// The gate before the handler of such a request.
 pub static GATE: Gate = Gate::new(c"realdoc_asset");
@@ -32,7 +32,7 @@ const DEFAULT_HANDLER: &CStr = c"default-handler";
 #[inline]
 pub fn map<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, pin: impl FnOnce() -> Pin<'r>) -> Option<Status> {
     let assets = site.assets()?;
-    if is_below(request, site) { map_missing(request, assets, pin()) } else { None }
+    if is_below(request, site) { map_missing(request, site, assets, pin()) } else { None }
 }
 
 /// Whether the URL of a request is below a prefix of assets.
@@ -43,7 +43,7 @@ pub fn is_below(request: Request<'_, '_>, site: &Site<'_>) -> bool {
 
 /// The rest of [`map`], below a prefix.
 #[inline(never)]
-fn map_missing<'r>(request: Request<'_, 'r>, assets: &Assets, pin: Pin<'r>) -> Option<Status> {
+fn map_missing<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, assets: &Assets, pin: Pin<'r>) -> Option<Status> {
     if !request.is_from_network() || !request.is_get() || !is_plain_url(request.sent_url()?.to_bytes()) {
         return None;
     }
@@ -56,7 +56,7 @@ fn map_missing<'r>(request: Request<'_, 'r>, assets: &Assets, pin: Pin<'r>) -> O
         return None;
     }
     let pinned = Pinned::of(path, &assets.releases)?;
-    let asset = find(request, &pinned, path)?;
+    let asset = find(request, site, &pinned, path)?;
     let (resolution, mapping) = pin.resolution.zip(pin.mapping())?;
     let mapping = Mapping { real: pinned.led_to(&asset.release, &mapping.real)?, ..mapping };
     let name = request.root().pool().copy(asset.name());
@@ -68,10 +68,11 @@ fn map_missing<'r>(request: Request<'_, 'r>, assets: &Assets, pin: Pin<'r>) -> O
     Some(sections::walk_other(request, resolution, &mapping))
 }
 
-/// The file in the first retained release that has it.
-fn find(request: Request<'_, '_>, pinned: &Pinned<'_>, path: &[u8]) -> Option<Asset> {
+/// The file in the first retained release that has it. The tree of the request counts for that release until it ends.
+fn find<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, pinned: &Pinned<'_>, path: &[u8]) -> Option<Asset> {
     let directory = pinned.directory();
-    // IN USE: a request counts for a retained release from before the manifest is read until the end of its tree.
+    // Before the manifest is read: a release that has left it is free once nobody looks any more.
+    let look = Look::begin();
     let retained = Shared::of(request.server())?.manifests.look(&directory, Os.file_clock());
     if let Some(error) = retained.error {
         let directory = docroot::escape(&directory);
@@ -81,7 +82,12 @@ fn find(request: Request<'_, '_>, pinned: &Pinned<'_>, path: &[u8]) -> Option<As
             "{directory}/.realdoc/retained is ignored: {error}; no assets are retained"
         );
     }
-    pinned.find(&retained.manifest, path)
+    let asset = pinned.find(&retained.manifest, path)?;
+    let tickets = look.count_unlinked(&asset.release, request.connection())?;
+    if !tickets.is_empty() {
+        computed::tree_of(request, site).keep_tickets(request.root(), tickets);
+    }
+    Some(asset)
 }
 
 /// Lets the handler of a request run if it sends the file as it is, and no filter runs anything; else answers 404.

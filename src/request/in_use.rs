@@ -75,6 +75,14 @@ impl Look {
         self.0.as_ref().map_or(window, |(slot, _)| slot.window(now, window))
     }
 
+    /// Counts a request for a release that no link leads to. None if somebody is about to remove it.
+    pub fn count_unlinked(&self, release: &[u8], connection: usize) -> Option<Tickets> {
+        let Some((_, looking)) = &self.0 else { return Some(Tickets::new()) };
+        let is_claimed = || is_about_to_go(release);
+        let ticket = looking.enter_unlinked(&release_at(release), &EntryCell::new(), connection, is_claimed)?;
+        Some(Tickets::from_iter([ticket]))
+    }
+
     /// Counts a request for what a lookup has found. Where that is a fallback that somebody is about to remove, the lookup
     /// has found nothing.
     pub fn count(&self, docroot: &Docroot, lookup: &mut Lookup, connection: usize) -> Tickets {

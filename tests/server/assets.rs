@@ -6,6 +6,7 @@ mod browser;
 mod configured;
 mod cost;
 mod deployed;
+mod in_use;
 mod never;
 mod recipes;
 mod served;
