@@ -120,7 +120,7 @@ fn bind(flags: &[String]) {
             .allowlist_function("ap_(document_root|context_document_root|set_context_info)")
             .allowlist_function("ap_(check_cmd_context|getword_conf|exists_config_define|rwrite|state_query|mpm_query|server_root_relative)")
             .allowlist_function("ap_(create_per_dir_config|merge_per_dir_configs|parse_htaccess|walk_config)")
-            .allowlist_function("ap_(build_config|cfg_closefile|resolve_env|run_open_htaccess)")
+            .allowlist_function("ap_(build_config|cfg_closefile|pcfg_openfile|resolve_env)")
             .allowlist_function("ap_(directory_walk|file_walk|location_walk|expr_str_exec|find_linked_module|pregcomp|regexec)")
             .allowlist_function("apr_(palloc|pool_cleanup_register|pool_cleanup_null|table_get|table_setn|table_addn|table_unset|array_make|array_push)")
             .allowlist_function("apr_(filepath_merge|stat|optional_hook_add)")

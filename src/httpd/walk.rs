@@ -3,7 +3,7 @@
 //! Owns: what httpd's own functions make of sections and `.htaccess` files for one request. Must not: decide which sections
 //! apply.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr;
 
@@ -152,12 +152,7 @@ impl<'q> Request<'q, '_> {
             // SAFETY: httpd's functions, called as httpd does for each such file: with a file that httpd has opened, and
             // with parameters that are zero where httpd's are. The tree lives in the pool of the request.
             unsafe {
-                let (mut file, mut path) = (ptr::null_mut(), ptr::null());
-                let status =
-                    sys::ap_run_open_htaccess(self.raw, directory.as_ptr(), name.as_ptr(), &mut file, &mut path);
-                if status != sys::APR_SUCCESS as sys::apr_status_t {
-                    continue;
-                }
+                let Some(file) = self.open_htaccess(directory, name) else { continue };
                 let pool = self.pool().raw;
                 let mut parameters = sys::cmd_parms {
                     limited: -1,
@@ -178,6 +173,33 @@ impl<'q> Request<'q, '_> {
             }
         }
         None
+    }
+}
+
+impl<'q> Request<'q, '_> {
+    /// Opens the `.htaccess` file of this name in a directory as httpd does, by the hook `open_htaccess`, which is younger
+    /// than 2.4.6: older httpds open the file by themselves.
+    fn open_htaccess(self, directory: &CStr, name: &CStr) -> Option<*mut sys::ap_configfile_t> {
+        type Open = unsafe extern "C" fn(
+            *mut sys::request_rec,
+            *const c_char,
+            *const c_char,
+            *mut *mut sys::ap_configfile_t,
+            *mut *const c_char,
+        ) -> sys::apr_status_t;
+        let mut file = ptr::null_mut();
+        // SAFETY: the request is live, and both names are C strings. `Open` is how http_config.h declares the function.
+        let status = unsafe {
+            let function = libc::dlsym(libc::RTLD_DEFAULT, c"ap_run_open_htaccess".as_ptr());
+            if function.is_null() {
+                let path = self.pool().copy(&[directory.to_bytes(), name.to_bytes()].concat());
+                sys::ap_pcfg_openfile(&mut file, (*self.raw).pool, path.as_ptr())
+            } else {
+                let open = std::mem::transmute::<*mut c_void, Open>(function);
+                open(self.raw, directory.as_ptr(), name.as_ptr(), &mut file, &mut ptr::null())
+            }
+        };
+        (status == sys::APR_SUCCESS as sys::apr_status_t).then_some(file)
     }
 }
 

@@ -20,6 +20,8 @@ use harness::Module;
 /// Each with where it comes from: the version of `ap_mmn.h` that added it, or `-` if that was before 2.3.
 const HTTPD: &[(&str, &str)] = &[
     ("ap_add_output_filter_handle", "-"),
+    ("ap_build_config", "-"),
+    ("ap_cfg_closefile", "-"),
     ("ap_check_cmd_context", "-"),
     ("ap_conftree", "-"),
     // 20110605.0 (2.3.13)
@@ -48,10 +50,12 @@ const HTTPD: &[(&str, &str)] = &[
     ("ap_mpm_query", "-"),
     ("ap_parse_htaccess", "-"),
     ("ap_pass_brigade", "-"),
+    ("ap_pcfg_openfile", "-"),
     ("ap_pregcomp", "-"),
     ("ap_regexec", "-"),
     ("ap_register_output_filter", "-"),
     ("ap_remove_output_filter", "-"),
+    ("ap_resolve_env", "-"),
     ("ap_rwrite", "-"),
     ("ap_server_root_relative", "-"),
     // 20110605.0 (2.3.13)
