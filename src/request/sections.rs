@@ -26,6 +26,7 @@ use crate::config::server::{Shared, Site};
 use crate::httpd::{DECLINED, FORBIDDEN, Level, OwnPool, Pool, Request, Server, Status};
 use crate::module::log;
 use crate::request::pin::Pin;
+use crate::request::repin::server_has_configured_docroot;
 
 /// The walks of one resolution, which are attached to it: one for each server that serves it, and for each other path
 /// that leads there.
@@ -133,7 +134,9 @@ fn walk_first<'r>(
             walk => walk,
         }
     };
-    if pin.is_retained && mapping.is_none() && matches!(walk, DirectoryWalk::ByHttpd) {
+    // A docroot that another module has given to the server goes with its request, and its address may be the next one's.
+    let is_lasting = pin.is_retained && mapping.is_none() && server_has_configured_docroot(request, site);
+    if is_lasting && matches!(walk, DirectoryWalk::ByHttpd) {
         resolution.set_note(note(request, site));
         // The note says it all, unless another server has set it first.
         if is_left_to_httpd(request, site, resolution) {

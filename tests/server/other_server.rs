@@ -148,6 +148,30 @@ fn another_docroot(mpm: Mpm) {
 
 on_each_mpm!(another_docroot, another_docroot, prefork, event);
 
+/// The first requests of a process: what is remembered of the server's docroot at another one's address must not be taken
+/// for the next docroot at that address.
+fn first_docroots(mpm: Mpm) {
+    let site = site();
+    for name in ["X-Docroot-When-Read", "X-Docroot-When-Mapped"] {
+        for first in ["a/current/public", "a/releases/one/public"] {
+            let httpd = Httpd::start(&site, mpm, &config("RealpathEvery 1h").children(1, 1));
+            let client = httpd.client();
+            let answer = |docroot: &str| {
+                let docroot = site.root().join(docroot).display().to_string();
+                ask(&client, "open.test", (name, &docroot), "/part.html").1
+            };
+            for _ in 0..3 {
+                assert_eq!(answer(first), "a-one", "{name}: {first}");
+                for (next, expected) in [("b/current/public", "b-one"), ("plain", "plain")] {
+                    assert_eq!(answer(next), expected, "{name}: {next} after {first}");
+                }
+            }
+        }
+    }
+}
+
+on_each_mpm!(first_docroots, first_docroots, prefork);
+
 fn rules_and_variables(mpm: Mpm) {
     let site = site();
     let httpd = Httpd::start(&site, mpm, &config("RealpathEvery 1h"));
