@@ -60,9 +60,11 @@ demo: ready-demo build ## Show the problem and the cure, then a deploy: private 
 	@$(CARGO) run $(CARGOFLAGS) -p realdoc-tests --bin demo
 
 # A shell's background jobs ignore Ctrl-C, those of nohup a hang-up, and so would what the tests stop by them.
+# Two tests for each core, because most of them wait for a server most of the time.
 test: ready-test build ## Run all tests: unit tests, and real servers on prefork, worker and event
 	@packaging/check
-	env --default-signal=HUP,INT,TERM $(CARGO) test --workspace $(CARGOFLAGS) $(if $(TESTFLAGS),-- $(TESTFLAGS))
+	env --default-signal=HUP,INT,TERM RUST_TEST_THREADS="$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))}" \
+		$(CARGO) test --workspace $(CARGOFLAGS) $(if $(TESTFLAGS),-- $(TESTFLAGS))
 
 test-suite-in: ## Run make test in another Debian or Ubuntu, made from nothing (SUITE=trixie; as root, needs mmdebstrap)
 	@.ci/suite '$(SUITE)'
