@@ -188,8 +188,8 @@ fn conclude(rows: &[Row]) -> bool {
          In a real configuration (after `make install`):\n\n    \
          LoadModule realdoc_module modules/mod_realdoc.so\n    \
          DocumentRoot \"/srv/app/current/public\"\n    \
-         # Files have their real paths now: write <Directory> for the releases, not for the link.\n    \
-         <Directory \"/srv/app/releases\">\n        \
+         # Sections for the link follow it to each release.\n    \
+         <Directory \"/srv/app/current/public\">\n        \
          Require all granted\n    \
          </Directory>\n\n\
          And in the deploy, a flip that is atomic:\n\n    \
