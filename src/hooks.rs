@@ -47,8 +47,8 @@ hooks! {
     }
 
     /// `check_config`: the configuration is read and merged. The operator is warned of what cannot follow the links.
-    fn check_config(
-        configuring: Configuring<'_>, _log: Unused, _temporary: Unused, main: Server<'_>
+    fn check_config<'s>(
+        configuring: Configuring<'s>, _log: Unused, _temporary: Unused, main: Server<'s>
     ) -> c_int, or ERROR; {
         directives::COMMANDS.state_true_context(&configuring);
         if let Some(error) = check::error(main) {
@@ -64,7 +64,7 @@ hooks! {
     }
 
     /// `test_config`: httpd was asked to test the configuration. Prints the docroots if it was asked to.
-    fn test_config(configuring: Configuring<'_>, main: Server<'_>) -> (), or (); {
+    fn test_config<'s>(configuring: Configuring<'s>, main: Server<'s>) -> (), or (); {
         if is_defined(c"DUMP_REALDOC") {
             // Not by `print!`, which panics where nothing can be written.
             let _ = std::io::stdout().write_all(dump::table(&configuring, main).as_bytes());
@@ -72,8 +72,8 @@ hooks! {
     }
 
     /// `post_config`: the configuration is complete. Each server gets what its requests will need.
-    fn post_config(
-        configuring: Configuring<'_>, _log: Unused, _temporary: Unused, main: Server<'_>
+    fn post_config<'s>(
+        configuring: Configuring<'s>, _log: Unused, _temporary: Unused, main: Server<'s>
     ) -> c_int, or ERROR; {
         if !is_rehearsal() {
             server::settle(&configuring, main, Rules::read(&configuring));

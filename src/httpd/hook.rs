@@ -83,20 +83,23 @@ unsafe impl Argument for c_int {
 macro_rules! hooks {
     ($(
         $(#[$doc:meta])*
-        fn $name:ident($($argument:ident: $kind:ty),*) -> $result:ty, or $fallback:expr; $body:block
+        fn $name:ident$(<$life:lifetime>)?($($argument:ident: $kind:ty),*) -> $result:ty, or $fallback:expr; $body:block
     )*) => {
         $(
             $(#[$doc])*
             ///
             /// # Safety
             /// Only httpd calls it, as the hook of this name.
-            pub unsafe extern "C" fn $name(
+            pub unsafe extern "C" fn $name$(<$life>)?(
                 $($argument: <$kind as $crate::httpd::hook::Argument>::Raw),*
             ) -> $result {
+                // A function, so that it is good for any lifetime and can keep nothing for longer than the call.
+                #[inline(always)]
+                fn body$(<$life>)?($($argument: $kind),*) -> $result $body
                 $crate::httpd::panic::catch_panic($fallback, || {
                     // SAFETY: httpd hands these over, and they are used until the hook returns.
                     $(let $argument = unsafe { <$kind as $crate::httpd::hook::Argument>::wrap($argument) };)*
-                    $body
+                    body($($argument),*)
                 })
             }
         )*
