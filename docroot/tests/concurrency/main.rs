@@ -8,6 +8,7 @@
 #![cfg(not(miri))]
 
 mod inuse;
+mod orders;
 mod scheduler;
 mod stress;
 mod world;

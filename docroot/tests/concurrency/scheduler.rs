@@ -22,6 +22,7 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 use docroot::{Answer, Cache, Docroot, Mode, Moment, Releases, Rules, Served};
 
 use crate::c_path;
+use crate::orders::Orders;
 use crate::world::{Change, Seen, Unit, World};
 
 /// One lookup: its start, its end and its answer.
@@ -204,38 +205,20 @@ pub fn keep(stack: DefaultStack) {
 
 /// Runs a scenario in every order that there is, and says how many there are.
 pub fn explore(name: &str, scenario: &Scenario, check: impl Fn(&World, &[Done])) {
-    // Which of how many went on, at each step of the last run.
-    let mut path: Vec<(usize, usize)> = Vec::new();
+    let mut orders = Orders::new(scenario.interruptions);
     let mut runs = 0_u64;
     CHECKED.set(0);
     loop {
-        let (mut step, mut interruptions) = (0, 0);
-        let mut order = Vec::new();
-        let (world, done) = run(scenario, |threads, last| {
-            let may_interrupt = last.is_none() || scenario.interruptions.is_none_or(|limit| interruptions < limit);
-            if step == path.len() {
-                path.push((0, if may_interrupt { threads } else { 1 }));
-            }
-            // First the one that did so far, then the others in turn.
-            let chosen = path[step].0;
-            let next = (last.unwrap_or(0) + chosen) % threads;
-            interruptions += usize::from(last.is_some() && chosen > 0);
-            step += 1;
-            order.push(next);
-            next
-        });
+        let mut order = orders.begin();
+        let (world, done) = run(scenario, |threads, last| order.choose(threads, last));
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&world, &done)));
         if let Err(payload) = result {
-            eprintln!("in the order {order:?}");
+            eprintln!("in the order {:?}", order.into_taken());
             std::panic::resume_unwind(payload);
         }
         runs += 1;
-        while path.last().is_some_and(|&(chosen, choices)| chosen + 1 == choices) {
-            path.pop();
-        }
-        match path.last_mut() {
-            Some((chosen, _)) => *chosen += 1,
-            None => break,
+        if !orders.advance() {
+            break;
         }
     }
     let limit = scenario.interruptions.map(|limit| format!(" of {limit} interruptions at most")).unwrap_or_default();

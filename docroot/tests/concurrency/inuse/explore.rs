@@ -8,6 +8,7 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use super::memory::{pause, resumed, takes_wait};
 use super::{Run, Scenario, release};
+use crate::orders::Orders;
 use crate::scheduler::{keep, thread_of};
 
 /// What came of all orders.
@@ -97,34 +98,20 @@ pub fn explore(name: &str, scenario: &Scenario) -> Outcome {
     let extra = std::env::var("INTERRUPTIONS").ok().and_then(|most| most.parse().ok());
     let limit = extra.unwrap_or(scenario.interruptions);
     let mut outcome = Outcome::default();
-    let mut path: Vec<(usize, usize)> = Vec::new();
+    let mut orders = Orders::new(Some(limit));
     loop {
-        let (mut step, mut interruptions, mut order) = (0, 0, Vec::new());
-        let run = run(scenario, |threads, last| {
-            if step == path.len() {
-                path.push((0, if last.is_none() || interruptions < limit { threads } else { 1 }));
-            }
-            let chosen = path[step].0;
-            let next = (last.unwrap_or(0) + chosen) % threads;
-            interruptions += usize::from(last.is_some() && chosen > 0);
-            step += 1;
-            order.push(next);
-            next
-        });
+        let mut order = orders.begin();
+        let run = run(scenario, |threads, last| order.choose(threads, last));
         outcome.schedules += 1;
         let [served, lost] = run.served.get();
         outcome.served += served;
         if lost > 0 {
-            outcome.lost = Some(order);
+            outcome.lost = Some(order.into_taken());
             break;
         }
         assert!(run.is_removed.get());
-        while path.last().is_some_and(|&(chosen, choices)| chosen + 1 == choices) {
-            path.pop();
-        }
-        match path.last_mut() {
-            Some((chosen, _)) => *chosen += 1,
-            None => break,
+        if !orders.advance() {
+            break;
         }
     }
     println!(
