@@ -155,6 +155,8 @@ fn first_docroots(mpm: Mpm) {
     for name in ["X-Docroot-When-Read", "X-Docroot-When-Mapped"] {
         for first in ["a/current/public", "a/releases/one/public"] {
             let httpd = Httpd::start(&site, mpm, &config("RealpathEvery 1h").children(1, 1));
+            // The only process is at work whenever httpd counts the idle ones meanwhile.
+            httpd.expect_error("server reached MaxRequestWorkers setting");
             let client = httpd.client();
             let answer = |docroot: &str| {
                 let docroot = site.root().join(docroot).display().to_string();
