@@ -12,10 +12,11 @@ use crate::module::log;
 pub fn report(server: Server<'_>, docroot: &Docroot, event: Event) {
     let path = docroot.path().to_string_lossy();
     match event {
-        Event::Resolved { now, before, recovered } => {
+        Event::Resolved { now, before, recovery } => {
             let target = now.docroot().to_string_lossy();
-            if recovered {
+            if let Some(recovery) = recovery {
                 log!(server, Level::Notice, "{path}: resolves again, to {target}");
+                recovery.commit();
             }
             match before {
                 Some(before) if before.docroot() == now.docroot() => {

@@ -304,12 +304,12 @@ impl Docroot {
         state.success = Some(success);
         state.directory = directory;
         state.note_walk(now);
-        let recovered = state.failures.as_mut().is_some_and(|failures| {
+        let recovery = state.failures.as_mut().and_then(|failures| {
             failures.fallback = None;
             failures.log.recover()
         });
         self.publish(&state, now);
-        let event = Event::Resolved { now: Arc::clone(&served.resolution), before: flipped_from, recovered };
+        let event = Event::Resolved { now: Arc::clone(&served.resolution), before: flipped_from, recovery };
         Lookup { answer: Answer::Resolved(served), event: Some(Box::new(event)) }
     }
 

@@ -1,11 +1,13 @@
-//! The failure log: which failures are reported, and when.
+//! The failure log: which failures and recoveries are reported, and when.
 //!
-//! Owns: all throttling. Each cause is reported at once, a reminder follows every ten seconds, and the recovery is
-//! reported once. Must not: write a log. A lookup hands a [`PendingReport`] to its caller, who writes.
+//! Owns: all throttling. Each cause is reported at once, a reminder follows every ten seconds, and the recovery from
+//! logged failures is reported once. Must not: write a log. A lookup hands a [`PendingReport`] to its caller, who writes.
 //!
 //! ```text
-//! walk fails ---claim---> PendingReport ---commit---> logged: no report of this cause for ten seconds
-//!                                       \----drop---> withdrawn: the next failed walk reports
+//! walk fails ------claim---> PendingReport ---commit---> logged: no report of this cause for ten seconds
+//!                                         \----drop---> withdrawn: the next failed walk reports
+//! walk succeeds --recover--> PendingReport ---commit---> logged: no report before another failure is logged
+//!                                         \----drop---> withdrawn: the next successful walk reports
 //! ```
 
 use std::sync::Arc;
@@ -43,36 +45,48 @@ pub(crate) struct FailureLog(Mutex<Claims>);
 struct Claims {
     /// The causes claimed lately, each with the start of the walk that claimed it.
     causes: Vec<(Arc<Failure>, Moment)>,
-    /// Whether the recovery is to be reported: a report of the present failure is logged or pending.
-    reports_recovery: bool,
-    /// The same before the last claim, for the case that the last claim is withdrawn.
-    reported_recovery: bool,
+    /// The number of failures logged.
+    logged: u64,
+    /// The number of those whose recovery is logged or pending.
+    recovered: u64,
 }
 
-/// A failure that is due to be logged. While it exists, no other lookup reports the cause.
+/// A failure or a recovery that is due to be logged. While it exists, no other lookup reports the same.
 ///
 /// [`commit`](Self::commit) it when it is logged. Dropping it instead withdraws the claim, and the next walk that fails
-/// reports the cause. Needs no docroot to be alive, and may be dropped by a process that has interrupted itself.
+/// for this cause, or succeeds, gets the report. Needs no docroot to be alive, and may be dropped by a process that has
+/// interrupted itself.
 #[derive(Debug)]
 #[must_use = "dropping a report withdraws it"]
 pub struct PendingReport {
     /// `None` once committed.
     log: Option<Arc<FailureLog>>,
-    cause: Arc<Failure>,
-    claimed: Moment,
+    claim: Claim,
+}
+
+#[derive(Debug)]
+enum Claim {
+    /// A failure, with the start of its walk.
+    Failure(Arc<Failure>, Moment),
+    /// A recovery: the values of [`Claims::recovered`] before and after.
+    Recovery { before: u64, after: u64 },
 }
 
 impl PendingReport {
-    /// Notes that the failure is logged.
+    /// Notes that the report is logged.
     pub fn commit(mut self) {
-        self.log = None;
+        if let Some(log) = self.log.take()
+            && matches!(self.claim, Claim::Failure(..))
+        {
+            log.0.lock().logged += 1;
+        }
     }
 }
 
 impl Drop for PendingReport {
     fn drop(&mut self) {
         if let Some(log) = &self.log {
-            log.withdraw(&self.cause, self.claimed);
+            log.withdraw(&self.claim);
         }
     }
 }
@@ -80,7 +94,8 @@ impl Drop for PendingReport {
 impl FailureLog {
     /// Claims the report of a failure for a walk that began at `now`; `None` if the cause was claimed lately.
     pub(crate) fn claim(self: &Arc<Self>, failure: &Arc<Failure>, now: Moment) -> Option<PendingReport> {
-        self.0.lock().claim(failure, now).then(|| self.pending(failure, now))
+        let is_due = self.0.lock().claim(failure, now);
+        is_due.then(|| self.pending(Claim::Failure(Arc::clone(failure), now)))
     }
 
     /// Claims the report of a failure of a docroot without an entry in the cache, in a log that all of them share.
@@ -95,25 +110,28 @@ impl FailureLog {
             return None;
         }
         *causes = vec![(Arc::clone(failure), now)];
-        Some(self.pending(failure, now))
+        Some(self.pending(Claim::Failure(Arc::clone(failure), now)))
     }
 
-    fn pending(self: &Arc<Self>, failure: &Arc<Failure>, now: Moment) -> PendingReport {
-        PendingReport { log: Some(Arc::clone(self)), cause: Arc::clone(failure), claimed: now }
+    /// Claims the report of the recovery for a walk that succeeded; `None` if no failure was logged since the last one.
+    pub(crate) fn recover(self: &Arc<Self>) -> Option<PendingReport> {
+        let mut claims = self.0.lock();
+        let (before, after) = (claims.recovered, claims.logged);
+        claims.recovered = after;
+        (before != after).then(|| self.pending(Claim::Recovery { before, after }))
     }
 
-    /// Ends the present failure. Returns whether the recovery is to be reported.
-    pub(crate) fn recover(&self) -> bool {
-        std::mem::take(&mut self.0.lock().reports_recovery)
+    fn pending(self: &Arc<Self>, claim: Claim) -> PendingReport {
+        PendingReport { log: Some(Arc::clone(self)), claim }
     }
 
-    /// Withdraws a claim, unless another walk has claimed the same cause since.
-    fn withdraw(&self, cause: &Arc<Failure>, claimed: Moment) {
+    /// Withdraws a claim, unless another walk has claimed the same since.
+    fn withdraw(&self, claim: &Claim) {
         /// Longer than any thread holds the lock. A process that ends may interrupt itself while it holds the lock, and
         /// drop its reports then; it must not wait for itself.
         const PATIENCE: Duration = Duration::from_millis(10);
         if let Some(mut claims) = self.0.try_lock_for(PATIENCE) {
-            claims.withdraw(cause, claimed);
+            claims.withdraw(claim);
         }
     }
 }
@@ -136,16 +154,14 @@ impl Claims {
             }
             self.causes.push((Arc::clone(failure), now));
         }
-        self.reported_recovery = std::mem::replace(&mut self.reports_recovery, true);
         true
     }
 
-    fn withdraw(&mut self, cause: &Arc<Failure>, claimed: Moment) {
-        let before = self.causes.len();
-        self.causes.retain(|(other, at)| other != cause || *at != claimed);
-        // The recovery of a failure that was claimed later is not for this claim to take back.
-        if self.causes.len() < before && self.causes.iter().all(|(_, at)| *at < claimed) {
-            self.reports_recovery &= self.reported_recovery;
+    fn withdraw(&mut self, claim: &Claim) {
+        match claim {
+            Claim::Failure(cause, claimed) => self.causes.retain(|(other, at)| other != cause || at != claimed),
+            Claim::Recovery { before, after } if self.recovered == *after => self.recovered = *before,
+            Claim::Recovery { .. } => {}
         }
     }
 }
@@ -171,14 +187,38 @@ mod tests {
     fn a_dropped_report_is_withdrawn_and_a_committed_one_is_not() {
         let (log, failure) = (Arc::new(FailureLog::default()), missing());
         drop(log.claim(&failure, at(0)).expect("the first"));
-        assert!(!log.recover(), "nothing was logged");
+        assert!(log.recover().is_none(), "nothing was logged");
         let pending = log.claim(&failure, at(1)).expect("the first was withdrawn");
         assert!(log.claim(&failure, at(2)).is_none(), "it is pending");
         pending.commit();
         assert!(log.claim(&failure, at(3)).is_none(), "it is logged");
-        assert!(log.recover());
-        assert!(!log.recover(), "once");
+        log.recover().expect("the failure was logged").commit();
+        assert!(log.recover().is_none(), "once");
         log.claim(&failure, at(11)).expect("the reminder").commit();
+    }
+
+    #[test]
+    fn a_dropped_recovery_is_withdrawn_unless_another_was_claimed_since() {
+        let (log, failure) = (Arc::new(FailureLog::default()), missing());
+        log.claim(&failure, at(0)).expect("the first").commit();
+        drop(log.recover().expect("the failure was logged"));
+        let first = log.recover().expect("the first was withdrawn");
+        assert!(log.recover().is_none(), "it is pending");
+        log.claim(&failure, at(10)).expect("the reminder").commit();
+        let second = log.recover().expect("another failure was logged");
+        drop(first);
+        assert!(log.recover().is_none(), "the second is pending");
+        drop(second);
+        assert!(log.recover().is_some(), "both are withdrawn");
+    }
+
+    #[test]
+    fn a_failure_that_is_logged_after_the_recovery_is_recovered_from_by_the_next_walk() {
+        let (log, failure) = (Arc::new(FailureLog::default()), missing());
+        let slow = log.claim(&failure, at(0)).expect("the first");
+        assert!(log.recover().is_none(), "it is not logged yet");
+        slow.commit();
+        log.recover().expect("it is logged now").commit();
     }
 
     #[test]

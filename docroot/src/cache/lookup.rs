@@ -27,8 +27,8 @@ pub enum Event {
         now: Arc<Resolution>,
         /// Where it led before, if that was elsewhere: a flip.
         before: Option<Arc<Resolution>>,
-        /// Whether this ends a failure that was reported.
-        recovered: bool,
+        /// The report of the recovery from logged failures, if it is due. Commit it when it is logged.
+        recovery: Option<PendingReport>,
     },
     /// The docroot could not be resolved.
     Failed {
