@@ -45,7 +45,7 @@ use apache_sys as sys;
 
 use crate::config::directives::COMMANDS;
 use crate::config::server::ServerConfig;
-use crate::httpd::hook::Names;
+use crate::httpd::hook::{self, Names};
 use crate::httpd::panic::catch_panic;
 use crate::httpd::{Configuring, Module, Pool, Record, log_panics};
 use crate::module::Realdoc;
@@ -107,10 +107,10 @@ unsafe extern "C" fn register_hooks(pool: *mut sys::apr_pool_t) {
             ptr::null(),
             sys::APR_HOOK_REALLY_FIRST,
         );
-        sys::ap_hook_child_init(Some(hooks::child_init), ptr::null(), ptr::null(), sys::APR_HOOK_MIDDLE);
+        hook::child_init(hooks::child_init, sys::APR_HOOK_MIDDLE);
         // When httpd has merged the sections of all virtual hosts; it runs for `httpd -t` as well.
-        sys::ap_hook_check_config(Some(hooks::check_config), ptr::null(), ptr::null(), sys::APR_HOOK_LAST);
-        sys::ap_hook_test_config(Some(hooks::test_config), ptr::null(), ptr::null(), sys::APR_HOOK_MIDDLE);
+        hook::check_config(hooks::check_config, sys::APR_HOOK_LAST);
+        hook::test_config(hooks::test_config, sys::APR_HOOK_MIDDLE);
         // mod_status runs this hook if it is loaded; APR keeps optional hooks by name and without their type.
         sys::apr_optional_hook_add(
             c"status_hook".as_ptr(),
@@ -120,7 +120,7 @@ unsafe extern "C" fn register_hooks(pool: *mut sys::apr_pool_t) {
             sys::APR_HOOK_MIDDLE,
         );
         // When all virtual hosts are merged, behind modules that still set docroots or add hosts.
-        sys::ap_hook_post_config(Some(hooks::post_config), ptr::null(), ptr::null(), sys::APR_HOOK_LAST);
+        hook::post_config(hooks::post_config, sys::APR_HOOK_LAST);
     }
 }
 

@@ -9,8 +9,11 @@ use super::pool::Pool;
 /// The proof that httpd is configuring itself, in its only thread: no request is served meanwhile. `'s` lasts as long as
 /// that configuration.
 ///
-/// Each function that httpd calls for that makes one, and lends it to those that write what requests read. It can be
+/// Each hook that httpd runs for that gets one, and lends it to the functions that write what requests read. It can be
 /// neither copied nor sent to another thread.
+///
+/// To C it is the pool of the configuration. The type tells that pool from the other pools that httpd hands to hooks.
+#[repr(transparent)]
 pub struct Configuring<'s> {
     pool: Pool<'s>,
     /// `'s` can be neither lengthened nor shortened.

@@ -3,11 +3,12 @@
 //! Owns: what each wraps and catches. Must not: know what a hook does.
 
 use std::ffi::{c_char, c_int};
+use std::mem::transmute;
+use std::ptr;
 
 use apache_sys as sys;
 
 use super::configuring::Configuring;
-use super::pool::Pool;
 use super::request::Request;
 use super::server::Server;
 
@@ -46,26 +47,27 @@ unsafe impl Argument for Server<'_> {
     }
 }
 
-// SAFETY: httpd hands over the pool of the configuration to hooks in which it configures itself, and to no others. The proof
-// is lent to the body of the hook.
+// SAFETY: the body of the hook gets it by value, and is a function that can keep nothing for longer than the call.
 unsafe impl Argument for Configuring<'_> {
-    type Raw = *mut sys::apr_pool_t;
+    type Raw = Self;
 
     unsafe fn wrap(raw: Self::Raw) -> Self {
-        // SAFETY: the pool is that of the configuration, and this is httpd's only thread.
-        unsafe { Self::new(Pool::new(raw)) }
+        raw
     }
 }
 
 /// A pool that a hook has no use for.
-pub struct Unused;
+#[repr(transparent)]
+pub struct Unused {
+    _raw: *mut sys::apr_pool_t,
+}
 
 // SAFETY: nothing is used.
 unsafe impl Argument for Unused {
-    type Raw = *mut sys::apr_pool_t;
+    type Raw = Self;
 
-    unsafe fn wrap(_: Self::Raw) -> Self {
-        Self
+    unsafe fn wrap(raw: Self::Raw) -> Self {
+        raw
     }
 }
 
@@ -106,6 +108,39 @@ macro_rules! hooks {
     };
 }
 pub(crate) use hooks;
+
+/// Makes the functions that register a hook which gets pools, each from its name, what httpd hands over, and what the hook
+/// returns. httpd declares all pools alike; a row of [`hooks!`] that takes another pool for that of the configuration does
+/// not compile with these.
+macro_rules! pool_hooks {
+    ($($name:ident: $register:ident, $raw:ident, fn($($argument:ty),*) -> $result:ty;)*) => {
+        $(
+            #[doc = concat!("Registers a function for `", stringify!($name), "`, behind no module in particular.")]
+            ///
+            /// # Safety
+            /// httpd has asked the module to register its hooks. The function is one of [`hooks!`].
+            pub unsafe fn $name(function: unsafe extern "C" fn($($argument),*) -> $result, position: c_int) {
+                // SAFETY: `Configuring` and `Unused` are transparent wrappers of the pointer. `Configuring` stands where httpd,
+                // in its only thread, hands over the pool of the configuration.
+                unsafe {
+                    let function = transmute::<Option<unsafe extern "C" fn($($argument),*) -> $result>, sys::$raw>(Some(function));
+                    sys::$register(function, ptr::null(), ptr::null(), position);
+                }
+            }
+        )*
+    };
+}
+
+pool_hooks! {
+    check_config: ap_hook_check_config, ap_HOOK_check_config_t,
+        fn(Configuring<'static>, Unused, Unused, *mut sys::server_rec) -> c_int;
+    post_config: ap_hook_post_config, ap_HOOK_post_config_t,
+        fn(Configuring<'static>, Unused, Unused, *mut sys::server_rec) -> c_int;
+    test_config: ap_hook_test_config, ap_HOOK_test_config_t,
+        fn(Configuring<'static>, *mut sys::server_rec) -> ();
+    child_init: ap_hook_child_init, ap_HOOK_child_init_t,
+        fn(Unused, *mut sys::server_rec) -> ();
+}
 
 /// The modules whose functions run before, or after, a function of ours. The last entry is null.
 pub struct Names<const N: usize>([*const c_char; N]);

@@ -11,6 +11,7 @@ use super::panic::catch_panic;
 
 /// A memory pool.
 #[derive(Clone, Copy)]
+#[repr(transparent)]
 pub struct Pool<'p> {
     pub(super) raw: *mut sys::apr_pool_t,
     life: PhantomData<&'p ()>,
