@@ -70,7 +70,8 @@ unsafe extern "C" fn register_hooks(pool: *mut sys::apr_pool_t) {
     catch_panic((), || {
         // SAFETY: httpd calls this while it reads its configuration in its only thread, with the pool of the configuration.
         let configuring = unsafe { Configuring::new(Pool::new(pool)) };
-        Realdoc::loaded().note(&configuring, &realdoc_module);
+        // SAFETY: `realdoc_module` is the record that httpd has loaded.
+        unsafe { Realdoc::loaded().set(&configuring, &realdoc_module) };
         log_panics::<Realdoc>("mod_realdoc");
         // SAFETY: only httpd calls it, and it takes an `AtGate`.
         unsafe { asset::GATE.register(&configuring, hooks::asset_gate) };

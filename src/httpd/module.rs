@@ -31,7 +31,8 @@ impl Record {
 /// A module.
 ///
 /// # Safety
-/// [`Loaded::note`] must be called for it when httpd lets it register its hooks, before any other of its functions.
+/// - [`Loaded::set`] is called for it when httpd lets it register its hooks, before any other of its functions.
+/// - The functions in its record are for its own [`ServerConfig`].
 pub unsafe trait Module {
     /// Where the module is loaded.
     fn loaded() -> &'static Loaded;
@@ -52,8 +53,11 @@ impl Loaded {
         Self { record: AtomicPtr::new(ptr::null_mut()), index: AtomicUsize::new(0) }
     }
 
-    /// Notes the record and the number that httpd has given to it.
-    pub fn note(&self, _: &Configuring<'_>, record: &'static Record) {
+    /// Sets the record, and the number that httpd has given to it.
+    ///
+    /// # Safety
+    /// httpd has loaded the module by this record.
+    pub unsafe fn set(&self, _: &Configuring<'_>, record: &'static Record) {
         // SAFETY: httpd numbers a module before the module may register its hooks, and writes nothing to the record then.
         let index = unsafe { (*record.0.get()).module_index };
         self.record.store(record.0.get(), Relaxed);
@@ -73,9 +77,14 @@ impl Loaded {
 
 /// What a module keeps of a server. Requests of all threads read it.
 ///
+/// While httpd reads directives, servers have a `C<'static>`, because a directive has nothing to borrow. From
+/// [`set_server_configs`](super::set_server_configs) on they have a `C<'s>`, which may borrow what the pool of the
+/// configuration owns. Readers take either for a `C` of a lifetime that the configuration outlives.
+///
 /// # Safety
-/// No other type may be that of its module, for any lifetime but `'s`. It must be sound to take one for `'s` as one for
-/// any shorter lifetime (it is covariant), and its drop must read nothing that is borrowed for `'s`.
+/// - A module has one such type `C`, implemented for `C<'s>` with any lifetime `'s`.
+/// - `C` is covariant: a `C<'static>`, or one for the whole configuration, is valid as a `C<'s>`.
+/// - Its drop reads nothing that it borrows, because the pool may have dropped that before.
 pub unsafe trait ServerConfig<'s>: Default + Send + Sync + 's {
     /// Whose it is.
     type Module: Module;
