@@ -161,12 +161,13 @@ unsafe fn server_config<'c, C: ServerConfig<'static>>(
     let virtual_host = if context == Context::Main { sys::NOT_IN_VIRTUALHOST } else { 0 };
     let forbidden = (sys::NOT_IN_DIR_CONTEXT | sys::NOT_IN_HTACCESS | virtual_host).cast_unsigned();
     // SAFETY: the caller's promise.
-    unsafe { sys::ap_check_cmd_context(command, forbidden) }.is_null().then(|| {
-        // SAFETY: before it calls a directive's function, httpd has `create_server_config` make what the server keeps.
-        // Outside of `.htaccess` the only thread of a process does so that serves nobody yet, so that nobody else holds a
-        // reference.
-        unsafe { &mut *own_config::<C::Module>((*(*command).server).module_config).cast() }
-    })
+    if !unsafe { sys::ap_check_cmd_context(command, forbidden) }.is_null() {
+        return None;
+    }
+    // SAFETY: before it calls a directive's function, httpd has `create_server_config` make what the server keeps; null if
+    // that panicked. Outside of `.htaccess` the only thread of a process does so that serves nobody yet, so that nobody else
+    // holds a reference.
+    unsafe { own_config::<C::Module>((*(*command).server).module_config).cast::<C>().as_mut() }
 }
 
 fn misplaced(name: &CStr, context: Context, line: &CStr) -> String {

@@ -39,7 +39,9 @@ pub unsafe extern "C" fn merge_server_config<C: ServerConfig<'static>>(
 ) -> *mut c_void {
     catch_panic(std::ptr::null_mut(), || {
         // SAFETY: httpd guarantees the pool, and that both point to what these two functions made.
-        let (pool, server, host) = unsafe { (Pool::new(pool), &*server.cast::<C>(), &*host.cast::<C>()) };
+        let (pool, servers) = unsafe { (Pool::new(pool), server.cast::<C>().as_ref().zip(host.cast::<C>().as_ref())) };
+        // One is null if its function panicked.
+        let Some((server, host)) = servers else { return std::ptr::null_mut() };
         // SAFETY: as for `create_server_config`.
         unsafe { pool.own_borrowing(server.merged(host)) }.cast()
     })
