@@ -56,7 +56,7 @@ impl<'s> Definition<'s> {
         self.name_bytes().first() == Some(&b'<')
     }
 
-    fn name_bytes(self) -> &'s [u8] {
+    pub(super) fn name_bytes(self) -> &'s [u8] {
         // SAFETY: a node's directive is a C string of the configuration.
         unsafe { CStr::from_ptr((*self.raw).directive) }.to_bytes()
     }

@@ -30,6 +30,21 @@ impl<'s> ForeignModule<'s> {
         Self { raw, life: PhantomData }
     }
 
+    /// Whether a directive of this name is one of the module.
+    pub(super) fn has_directive(self, name: &[u8]) -> bool {
+        // SAFETY: a module has null or a table of directives, which ends in one without a name; names are C strings.
+        unsafe {
+            let mut command = (*self.raw).cmds;
+            while !command.is_null() && !(*command).name.is_null() {
+                if CStr::from_ptr((*command).name).to_bytes().eq_ignore_ascii_case(name) {
+                    return true;
+                }
+                command = command.add(1);
+            }
+        }
+        false
+    }
+
     /// # Safety
     /// `vector` is a configuration vector of httpd.
     pub(super) unsafe fn config(self, vector: *mut sys::ap_conf_vector_t) -> *mut c_void {

@@ -122,8 +122,8 @@ impl<'s> SectionCopy<'s> {
         self.0
     }
 
-    /// Runs directives of a module again for the path that the copy stands at. Directives of other modules stay as they
-    /// are.
+    /// Runs directives of a module again for the path that the copy stands at. Directives of other modules are left out:
+    /// what those modules made of them is shared with the section that was copied, and must not be written to.
     ///
     /// # Errors
     /// What the module says of the directive that it does not take.
@@ -136,7 +136,7 @@ impl<'s> SectionCopy<'s> {
     ) -> Result<(), String> {
         // In httpd's own form, one behind the other.
         let mut first: *mut sys::ap_directive_t = ptr::null_mut();
-        for directive in directives.iter().rev() {
+        for directive in directives.iter().rev().filter(|directive| module.has_directive(directive.name_bytes())) {
             // SAFETY: a node of httpd's tree, of which this is a copy that leads on to another copy.
             let copy = unsafe { sys::ap_directive_t { next: first, ..*directive.raw } };
             first = ptr::from_ref(pool.alloc(copy)).cast_mut();
