@@ -262,7 +262,7 @@ impl<'q, 'r> Request<'q, 'r> {
     }
 
     /// The handler that `SetHandler` gives it.
-    pub fn set_handler(self) -> Option<&'q CStr> {
+    pub fn configured_handler(self) -> Option<&'q CStr> {
         // SAFETY: a request has a configuration of its directory, in which the handler is null, a C string, or an
         // expression that httpd gives the value of, null or a C string that lives as long as the request.
         unsafe {

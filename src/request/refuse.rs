@@ -43,7 +43,7 @@ fn has_handler_without_file(request: Request<'_, '_>) -> bool {
     let before = request.applied();
     // httpd applies these sections again after the directories, and logs what fails.
     let is_walked = !is_error(request.walk_locations());
-    let handler = request.set_handler().map(|handler| handler.to_string_lossy());
+    let handler = request.configured_handler().map(|handler| handler.to_string_lossy());
     request.apply_all(before);
     let is_by_file = |handler: &str| BY_FILE.iter().any(|name| handler.starts_with(name));
     is_walked && handler.is_some_and(|handler| !is_by_file(&handler))
