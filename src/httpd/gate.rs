@@ -50,13 +50,17 @@ impl Gate {
     }
 
     /// Places the gate before the handler of a request. `file` is the file that the request is mapped to.
+    ///
+    /// # Panics
+    /// If the gate is not registered.
     pub fn place<'q>(&self, request: Request<'q, '_>, file: &'q CStr) {
         let file: *const c_void = file.as_ptr().cast();
-        // SAFETY: `register` has stored the filter before there were requests. The request is live, and the file lives as
+        // SAFETY: the filter is what `register` has stored. The request is live, and the file lives as
         // long as the request.
         unsafe {
             let connection = (*request.raw).connection;
             let filter = self.filter.load(Ordering::Relaxed);
+            assert!(!filter.is_null(), "a gate is registered before it is placed");
             sys::ap_add_output_filter_handle(filter, file.cast_mut(), request.raw, connection);
         }
     }

@@ -28,7 +28,8 @@ pub fn begin(request: Request<'_, '_>) {
         // Inside the window this is all that most requests need of this module.
         match in_use::slot().and_then(|slot| site.enter(slot, request.connection())) {
             Some((ticket, resolution)) => {
-                request.set_state(Hold::entered(request, site, resolution, ticket));
+                // SAFETY: `enter` has counted the request by the entry of the resolution.
+                request.set_state(unsafe { Hold::entered(request, site, resolution, ticket) });
                 Hold::Retained(resolution, Counted::NOT).give_docroot_to(request);
                 variables::add(request, site, Some(resolution));
             }

@@ -144,10 +144,18 @@ impl<'r> Hold<'r> {
         HAS_ROOM && ptr::from_ref(resolution).addr() & !ADDRESS == 0
     }
 
-    /// What the root of a tree holds that was counted by the entry of a retained resolution. A resolution whose ticket has no
-    /// room has no entry, unless no ticket has room on this machine.
+    /// What the root of a tree holds that was counted by the entry of a retained resolution.
+    ///
+    /// # Safety
+    /// The ticket comes from the entry of the resolution. Only resolutions that a ticket [has room](Self::has_room) beside get
+    /// an entry, unless no ticket has room on this machine.
     #[inline(always)]
-    pub fn entered(request: Request<'_, 'r>, site: &'r Site<'r>, resolution: &'r Resolution, ticket: Ticket) -> Self {
+    pub unsafe fn entered(
+        request: Request<'_, 'r>,
+        site: &'r Site<'r>,
+        resolution: &'r Resolution,
+        ticket: Ticket,
+    ) -> Self {
         if HAS_ROOM {
             Self::Retained(resolution, Counted(Some(ticket.into_raw() as u16)))
         } else {
