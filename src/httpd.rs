@@ -50,5 +50,5 @@ pub use section_list::SectionList;
 pub use server::Server;
 pub use server_config::{create_server_config, merge_server_config, set_server_configs};
 pub use text::Text;
-pub use tree::Root;
+pub use tree::{Ancestor, Root};
 pub use walk::{Applied, DECLINED, FORBIDDEN, NOT_FOUND, OK, SERVICE_UNAVAILABLE, Status, is_error};

@@ -180,36 +180,37 @@ impl<'s> CopyParts<'s> {
     }
 }
 
-/// What of `.htaccess` files is allowed in a directory.
+/// What of `.htaccess` files is allowed in a directory, by sections that live for `'s`.
 #[derive(Clone, Copy)]
-pub struct Override {
+pub struct Override<'s> {
     pub(super) directives: u32,
     pub(super) options: c_int,
     pub(super) list: *mut sys::apr_table_t,
+    life: PhantomData<&'s ()>,
 }
 
 // SAFETY: the table is one of the configuration, which nobody changes.
-unsafe impl Send for Override {}
+unsafe impl Send for Override<'_> {}
 // SAFETY: as above.
-unsafe impl Sync for Override {}
+unsafe impl Sync for Override<'_> {}
 
-impl Override {
+impl<'s> Override<'s> {
     /// What a server allows where no section says anything.
-    pub fn default_of(server: Server<'_>) -> Self {
-        let nothing = Self { directives: 0, options: 0, list: ptr::null_mut() };
+    pub fn default_of(server: Server<'s>) -> Self {
+        let nothing = Self { directives: 0, options: 0, list: ptr::null_mut(), life: PhantomData };
         // SAFETY: a server has defaults for its directories, which httpd makes for each.
         unsafe { nothing.merged_with(sys::realdoc_core_dir_config((*server.raw).lookup_defaults)) }
     }
 
     /// What is allowed where a section applies as well.
     #[must_use]
-    pub fn merged(self, section: Section<'_>) -> Self {
+    pub fn merged(self, section: Section<'s>) -> Self {
         // SAFETY: core's part of a section, or null.
         unsafe { self.merged_with(section.core()) }
     }
 
     /// # Safety
-    /// `core` is null or the core part of a section.
+    /// `core` is null or the core part of a section that lives for `'s`.
     unsafe fn merged_with(mut self, core: *const sys::core_dir_config) -> Self {
         if core.is_null() {
             return self;

@@ -29,7 +29,8 @@ impl SectionList {
     /// Makes a list of sections that are in httpd's order.
     ///
     /// # Safety
-    /// The list must not be used any longer than the server, the pool and the sections live.
+    /// The server, the pool and the sections live as long as every request that walks by the list: a request refers to them
+    /// after the walk, too.
     pub unsafe fn new<'s>(server: Server<'s>, sections: &[Section<'s>], pool: Pool<'s>) -> Self {
         // SAFETY: a copy of the record, with zeroes behind it where another httpd may have fields that this one's headers
         // do not know. The vector is as long as httpd makes all vectors, and gets what each module keeps. Core's part is

@@ -3,7 +3,6 @@
 //! Owns: who comes from whom, what a module keeps of each, and what lives as long as all of them. Must not: know what is
 //! kept.
 
-use std::any::TypeId;
 use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::ptr;
@@ -67,13 +66,9 @@ impl<'q, 'r> Request<'q, 'r> {
         self.as_ancestor().unset_state::<M>();
     }
 
-    /// As [`Ancestor::in_pool`].
-    pub fn in_pool<T: Default + Send + 'static>(self, key: &'static CStr) -> &'q T {
-        self.as_ancestor().in_pool(key)
-    }
-
+    /// The request as one of its own [`ancestors`](Self::ancestors).
     #[inline]
-    fn as_ancestor(self) -> Ancestor<'q, 'r> {
+    pub fn as_ancestor(self) -> Ancestor<'q, 'r> {
         Ancestor { raw: self.raw, life: PhantomData }
     }
 }
@@ -124,32 +119,23 @@ impl<'q, 'r> Ancestor<'q, 'r> {
     }
 
     /// A value that lives in the pool of this request, and begins as its default. A redirected request has the same
-    /// pool, and so the same value; a subrequest has its own. Each type has one `key`, which begins with the name of the
-    /// module.
+    /// pool, and so the same value; a subrequest has its own.
     ///
-    /// # Panics
-    /// If another type has the key.
-    pub fn in_pool<T: Default + Send + 'static>(self, key: &'static CStr) -> &'q T {
-        /// A value and its type. The type comes first, so that it can be read whatever the type is.
-        #[repr(C)]
-        struct Typed<T> {
-            id: TypeId,
-            value: T,
-        }
-        let id = TypeId::of::<T>();
+    /// # Safety
+    /// Nothing else has the key, in this module or another: neither a value of another type nor anything of APR's users.
+    pub unsafe fn in_pool<T: Default + Send + 'static>(self, key: &'static CStr) -> &'q T {
         let mut found = ptr::null_mut();
-        // SAFETY: a request has a pool, which keeps values by keys that are C strings. What it keeps under a key of this
-        // module was put there below, and lives as long as the pool.
+        // SAFETY: a request has a pool, which keeps values by keys that are C strings. What it keeps under this key was put
+        // there below (the caller's promise), and lives as long as the pool.
         unsafe {
             let pool = Pool::new((*self.raw).pool);
             sys::apr_pool_userdata_get(&mut found, key.as_ptr(), pool.raw);
             if found.is_null() {
-                let value: &Typed<T> = pool.own(Typed { id, value: T::default() });
+                let value: &T = pool.own(T::default());
                 sys::apr_pool_userdata_setn(ptr::from_ref(value).cast(), key.as_ptr(), None, pool.raw);
-                return &value.value;
+                return value;
             }
-            assert!(*found.cast::<TypeId>() == id, "two types have the key {key:?}");
-            &(*found.cast::<Typed<T>>()).value
+            &*found.cast()
         }
     }
 }

@@ -92,9 +92,9 @@ impl<'q> Request<'q, '_> {
 
     /// Whether a section of a regular expression is for a path. What it captures by names becomes variables of the
     /// request, as httpd makes them.
-    pub fn is_matched(self, section: Section<'_>, path: &CStr) -> bool {
+    pub fn is_matched(self, section: Section<'q>, path: &CStr) -> bool {
         // SAFETY: the section has an expression (else nothing is matched), and maybe names for what it captures: an array
-        // of C strings, null where there is no name. The expression writes as many places as it is given.
+        // of C strings, null where there is no name, which live as long as the request. The expression writes as many places as it is given.
         unsafe {
             let core = section.core();
             if core.is_null() || (*core).r.is_null() || (*self.raw).subprocess_env.is_null() {
@@ -122,7 +122,7 @@ impl<'q> Request<'q, '_> {
     ///
     /// # Errors
     /// The status to answer with, where the file cannot be read or says what it may not.
-    pub fn htaccess(self, directory: &[u8], allowed: Override) -> Result<Option<Section<'q>>, Status> {
+    pub fn htaccess(self, directory: &[u8], allowed: Override<'q>) -> Result<Option<Section<'q>>, Status> {
         if allowed.is_nothing() {
             return Ok(None);
         }
@@ -143,7 +143,7 @@ impl<'q> Request<'q, '_> {
 
     /// The directives of the `.htaccess` file of a directory, as httpd itself reads them: the first file that is there, by
     /// the names that the server gives such files. None if the file cannot be read.
-    pub fn htaccess_directives(self, directory: &[u8], allowed: Override) -> Option<Vec<Definition<'q>>> {
+    pub fn htaccess_directives(self, directory: &[u8], allowed: Override<'q>) -> Option<Vec<Definition<'q>>> {
         let directory = self.pool().copy(&[directory, b"/"].concat());
         // SAFETY: core keeps the names of a server's files as a C string.
         let names = unsafe { CStr::from_ptr((*sys::realdoc_core_server_config((*self.raw).server)).access_name) };

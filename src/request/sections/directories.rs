@@ -14,7 +14,7 @@ pub fn pattern(section: Section<'_>) -> Option<Pattern<'_>> {
 pub fn sections_of<'s, 'd>(
     server: Server<'s>,
     directories: impl Iterator<Item = &'d [u8]>,
-) -> impl Iterator<Item = (&'d [u8], Vec<Section<'s>>, Override)> {
+) -> impl Iterator<Item = (&'d [u8], Vec<Section<'s>>, Override<'s>)> {
     let all: Vec<(Pattern<'s>, Section<'s>)> =
         server.sections().into_iter().filter_map(|section| Some((pattern(section)?, section))).collect();
     let mut allowed = Override::default_of(server);

@@ -120,7 +120,7 @@ pub fn list(
 }
 
 /// The directories on both the configured and the real path whose `.htaccess` may say something.
-fn common(server: Server<'_>, mapping: &Mapping) -> Vec<File> {
+fn common(server: Server<'static>, mapping: &Mapping) -> Vec<File> {
     sections_of(server, mapping.common_directories())
         .filter(|(.., allowed)| !allowed.is_nothing())
         .map(|(directory, _, allowed)| File::new(directory, allowed))

@@ -13,8 +13,8 @@ use docroot::sections::Mapping;
 use crate::config::rewrite::Context;
 use crate::config::server::Shared;
 use crate::httpd::{
-    Applied, CopyParts, DECLINED, Definition, FORBIDDEN, ForeignModule, Level, Override, OwnPool, Request, Section,
-    SectionList, Status, is_error,
+    Ancestor, Applied, CopyParts, DECLINED, Definition, FORBIDDEN, ForeignModule, Level, Override, OwnPool, Request,
+    Section, SectionList, Status, is_error,
 };
 use crate::module::log;
 use crate::request::rewrite::{Names, Place, Prefix, WatchedRule};
@@ -67,14 +67,14 @@ pub struct File {
     /// The real path of its directory.
     directory: Vec<u8>,
     /// What the file may say.
-    allowed: Override,
+    allowed: Override<'static>,
     /// Whether its rules have denied a request, and the log says so.
     is_logged: AtomicBool,
 }
 
 impl File {
     /// The file of a directory.
-    pub fn new(directory: &[u8], allowed: Override) -> Self {
+    pub fn new(directory: &[u8], allowed: Override<'static>) -> Self {
         Self { directory: directory.to_vec(), allowed, is_logged: AtomicBool::new(false) }
     }
 
@@ -174,14 +174,14 @@ impl ListWalk {
         let addresses = files.iter().map(|(_, file)| file.address()).collect();
         let key = (request.server().address(), self.mapping.clone(), addresses);
         let known = request.ancestors().find_map(|request| {
-            let lists = request.in_pool::<Walked>(WALKED).lists.borrow();
+            let lists = Walked::of(request).lists.borrow();
             lists.iter().find(|(known, _)| *known == key).map(|(_, list)| Arc::clone(list))
         });
         if known.is_some() {
             return Ok(known);
         }
         let list = Arc::new(self.add_files(request, files)?);
-        request.in_pool::<Walked>(WALKED).lists.borrow_mut().push((key, Arc::clone(&list)));
+        Walked::of(request.as_ancestor()).lists.borrow_mut().push((key, Arc::clone(&list)));
         Ok(Some(list))
     }
 
@@ -222,7 +222,7 @@ impl ListWalk {
         let before = request.applied();
         let around = request.ancestors().skip(1).find_map(|around| {
             let key = (around.address(), request.server().address(), before);
-            let all = around.in_pool::<Walked>(WALKED).regexes.borrow();
+            let all = Walked::of(around).regexes.borrow();
             all.iter().rev().find(|known| (known.request, known.server, known.before) == key).cloned()
         });
         let Some((directory, is_known)) = request.directory() else { return };
@@ -243,15 +243,15 @@ impl ListWalk {
         // applies to no other request.
         let (before, applied) = unsafe { (before.detached(), applied.detached()) };
         let matches = RegexMatches { request: request_address, server, directory, before, matched, applied };
-        request.in_pool::<Walked>(WALKED).regexes.borrow_mut().push(matches);
+        Walked::of(request.as_ancestor()).regexes.borrow_mut().push(matches);
     }
 
     /// The numbers of the regular expressions that match either name of a file.
     fn matched(&self, request: Request<'_, '_>, real: &CStr) -> Vec<usize> {
         let configured = self.mapping.configured_name(real.to_bytes()).and_then(|name| CString::new(name).ok());
         let names = || [configured.as_deref(), Some(real)].into_iter().flatten();
-        let is_match = |section: &Section<'_>| names().any(|name| request.is_matched(*section, name));
-        self.regexes.iter().enumerate().filter(|(_, section)| is_match(section)).map(|(number, _)| number).collect()
+        let is_match = |section: Section<'static>| names().any(|name| request.is_matched(section, name));
+        self.regexes.iter().enumerate().filter(|&(_, &section)| is_match(section)).map(|(number, _)| number).collect()
     }
 }
 
@@ -261,6 +261,14 @@ struct Walked {
     /// The lists with `.htaccess` files, each by its server, its mapping and its files.
     lists: RefCell<Vec<ListWithFiles>>,
     regexes: RefCell<Vec<RegexMatches>>,
+}
+
+impl Walked {
+    /// What the walks of a request's pool leave.
+    fn of<'q>(request: Ancestor<'q, '_>) -> &'q Self {
+        // SAFETY: this is the only key of the module, whose name it begins with.
+        unsafe { request.in_pool(c"mod_realdoc.walked") }
+    }
 }
 
 type ListWithFiles = ((usize, Mapping, Vec<usize>), Arc<SectionList>);
@@ -277,6 +285,3 @@ struct RegexMatches {
     matched: Vec<usize>,
     applied: Applied<'static>,
 }
-
-/// What the walks of a request's pool leave.
-const WALKED: &CStr = c"mod_realdoc.walked";
