@@ -40,6 +40,7 @@ impl<'q, 'r> Request<'q, 'r> {
         while let Some(parent) = root.parent() {
             root = parent;
         }
+        // Of all ancestors, the root alone is known to live for `'r`.
         Root { raw: root.raw, life: PhantomData }
     }
 
@@ -140,12 +141,9 @@ impl<'q, 'r> Ancestor<'q, 'r> {
     }
 }
 
-/// The request at the root of a tree, which came from the network. What its pool holds, all requests of the tree may use.
-#[derive(Clone, Copy)]
-pub struct Root<'r> {
-    raw: *mut sys::request_rec,
-    life: PhantomData<fn(&'r ()) -> &'r ()>,
-}
+/// The request at the root of a tree, which came from the network: the ancestor that lives as long as the tree. What its pool
+/// holds, all requests of the tree may use.
+pub type Root<'r> = Ancestor<'r, 'r>;
 
 impl<'r> Root<'r> {
     /// The pool that lives as long as the tree.
@@ -155,27 +153,11 @@ impl<'r> Root<'r> {
         unsafe { Pool::new((*self.raw).pool) }
     }
 
-    /// What a module keeps of the request.
-    #[inline]
-    pub fn state<S: RequestState<'r>>(self) -> Option<S> {
-        self.as_ancestor().state()
-    }
-
-    /// Makes `state` what a module keeps of the request.
-    #[inline]
-    pub fn set_state<S: RequestState<'r>>(self, state: S) {
-        self.as_ancestor().set_state(state);
-    }
-
     /// Owns a value of a module for the tree, and drops it when the pool is destroyed. For what is rare: most trees need
     /// nothing that must be dropped.
     #[cold]
     pub fn own<M: Module + 'static, T: Send + 'static>(self, value: T) -> &'r T {
         &self.pool().own(Owned { root: self.raw, module: PhantomData::<M>, value }).value
-    }
-
-    fn as_ancestor(self) -> Ancestor<'r, 'r> {
-        Ancestor { raw: self.raw, life: PhantomData }
     }
 }
 
