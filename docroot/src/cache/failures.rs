@@ -11,6 +11,8 @@
 //! ```
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -39,16 +41,13 @@ pub(crate) struct FailureState {
 
 /// The reports of one docroot, or of all docroots without an entry in the cache.
 #[derive(Debug, Default)]
-pub(crate) struct FailureLog(Mutex<Claims>);
-
-#[derive(Debug, Default)]
-struct Claims {
+pub(crate) struct FailureLog {
     /// The causes claimed lately, each with the start of the walk that claimed it.
-    causes: Vec<(Arc<Failure>, Moment)>,
+    causes: Mutex<Vec<(Arc<Failure>, Moment)>>,
     /// The number of failures logged.
-    logged: u64,
+    logged: AtomicU64,
     /// The number of those whose recovery is logged or pending.
-    recovered: u64,
+    recovered: AtomicU64,
 }
 
 /// A failure or a recovery that is due to be logged. While it exists, no other lookup reports the same.
@@ -68,17 +67,17 @@ pub struct PendingReport {
 enum Claim {
     /// A failure, with the start of its walk.
     Failure(Arc<Failure>, Moment),
-    /// A recovery: the values of [`Claims::recovered`] before and after.
+    /// A recovery: the values of [`FailureLog::recovered`] before and after.
     Recovery { before: u64, after: u64 },
 }
 
 impl PendingReport {
-    /// Notes that the report is logged.
+    /// The report is logged.
     pub fn commit(mut self) {
         if let Some(log) = self.log.take()
             && matches!(self.claim, Claim::Failure(..))
         {
-            log.0.lock().logged += 1;
+            log.logged.fetch_add(1, Relaxed);
         }
     }
 }
@@ -94,8 +93,23 @@ impl Drop for PendingReport {
 impl FailureLog {
     /// Claims the report of a failure for a walk that began at `now`; `None` if the cause was claimed lately.
     pub(crate) fn claim(self: &Arc<Self>, failure: &Arc<Failure>, now: Moment) -> Option<PendingReport> {
-        let is_due = self.0.lock().claim(failure, now);
-        is_due.then(|| self.pending(Claim::Failure(Arc::clone(failure), now)))
+        let is_due = |claimed: Moment| !now.is_within(claimed, REMIND_EVERY);
+        let mut causes = self.causes.lock();
+        let index = match causes.iter().position(|(cause, _)| cause == failure) {
+            None if causes.len() < CAUSES_MAX => causes.len(),
+            // The oldest makes room.
+            None => (0..CAUSES_MAX).min_by_key(|&index| causes[index].1).unwrap_or(0),
+            Some(index) => index,
+        };
+        if causes.get(index).is_some_and(|(_, claimed)| !is_due(*claimed)) {
+            return None;
+        }
+        let claimed = (Arc::clone(failure), now);
+        match causes.get_mut(index) {
+            Some(known) => *known = claimed,
+            None => causes.push(claimed),
+        }
+        Some(self.pending(Claim::Failure(Arc::clone(failure), now)))
     }
 
     /// Claims the report of a failure of a docroot without an entry in the cache, in a log that all of them share.
@@ -105,7 +119,7 @@ impl FailureLog {
         if failure.errno().is_some() {
             return None;
         }
-        let causes = &mut self.0.lock().causes;
+        let mut causes = self.causes.lock();
         if causes.iter().any(|(_, claimed)| now.is_within(*claimed, REMIND_EVERY)) {
             return None;
         }
@@ -115,9 +129,8 @@ impl FailureLog {
 
     /// Claims the report of the recovery for a walk that succeeded; `None` if no failure was logged since the last one.
     pub(crate) fn recover(self: &Arc<Self>) -> Option<PendingReport> {
-        let mut claims = self.0.lock();
-        let (before, after) = (claims.recovered, claims.logged);
-        claims.recovered = after;
+        let after = self.logged.load(Relaxed);
+        let before = self.recovered.swap(after, Relaxed);
         (before != after).then(|| self.pending(Claim::Recovery { before, after }))
     }
 
@@ -130,38 +143,16 @@ impl FailureLog {
         /// Longer than any thread holds the lock. A process that ends may interrupt itself while it holds the lock, and
         /// drop its reports then; it must not wait for itself.
         const PATIENCE: Duration = Duration::from_millis(10);
-        if let Some(mut claims) = self.0.try_lock_for(PATIENCE) {
-            claims.withdraw(claim);
-        }
-    }
-}
-
-impl Claims {
-    fn claim(&mut self, failure: &Arc<Failure>, now: Moment) -> bool {
-        let is_due = |claimed: Moment| !now.is_within(claimed, REMIND_EVERY);
-        if let Some((_, claimed)) = self.causes.iter_mut().find(|(cause, _)| cause == failure) {
-            if !is_due(*claimed) {
-                return false;
-            }
-            *claimed = now;
-        } else {
-            if self.causes.len() == CAUSES_MAX {
-                let oldest = (0..CAUSES_MAX).min_by_key(|&index| self.causes[index].1).unwrap_or(0);
-                if !is_due(self.causes[oldest].1) {
-                    return false;
-                }
-                self.causes.swap_remove(oldest);
-            }
-            self.causes.push((Arc::clone(failure), now));
-        }
-        true
-    }
-
-    fn withdraw(&mut self, claim: &Claim) {
         match claim {
-            Claim::Failure(cause, claimed) => self.causes.retain(|(other, at)| other != cause || at != claimed),
-            Claim::Recovery { before, after } if self.recovered == *after => self.recovered = *before,
-            Claim::Recovery { .. } => {}
+            Claim::Failure(cause, claimed) => {
+                if let Some(mut causes) = self.causes.try_lock_for(PATIENCE) {
+                    causes.retain(|(other, at)| other != cause || at != claimed);
+                }
+            }
+            // Fails if another walk has claimed a recovery since, which stays.
+            Claim::Recovery { before, after } => {
+                let _ = self.recovered.compare_exchange(*after, *before, Relaxed, Relaxed);
+            }
         }
     }
 }
@@ -236,7 +227,7 @@ mod tests {
     fn a_report_is_dropped_while_its_thread_holds_the_lock() {
         let (log, failure) = (Arc::new(FailureLog::default()), missing());
         let pending = log.claim(&failure, at(0));
-        let held = log.0.lock();
+        let held = log.causes.lock();
         drop(pending);
         drop(held);
         assert!(log.claim(&failure, at(1)).is_none(), "the claim stays, and is due again later");
