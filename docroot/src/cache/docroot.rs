@@ -89,7 +89,7 @@ struct Success {
 }
 
 impl Success {
-    /// The address of the resolution, by which it is told from any other.
+    /// The address of the resolution, which identifies it.
     fn address(&self) -> *const Resolution {
         Arc::as_ptr(&self.served.resolution)
     }
@@ -168,7 +168,7 @@ impl Docroot {
     /// still holds. The same answer as [`Docroot::lookup`] would give, with one system call as a rule, without a lock
     /// or a write. Most requests without a window need nothing else.
     ///
-    /// With a window, a lookup must be noted. A chain whose witness is its directory needs a lookup too: the retained
+    /// With a window, a lookup must store its time. A chain whose witness is its directory needs a lookup too: the retained
     /// resolution is the same for another directory of the same name.
     #[inline]
     pub fn checked(&self, system: &impl System, now: Moment, window: u64) -> Option<&Resolution> {
@@ -180,7 +180,7 @@ impl Docroot {
         self.retained.get(self.served.load(Acquire)).filter(|resolution| resolution.has_texts(system))
     }
 
-    /// Whether a resolution, told by its address, is a retained one of this docroot.
+    /// Whether a resolution is a retained one of this docroot. Resolutions are compared by address.
     pub fn has_retained(&self, resolution: &Resolution) -> bool {
         let newest = self.state.read().success.as_ref().and_then(|success| success.newest);
         self.retained.has(newest, resolution)
@@ -233,7 +233,7 @@ impl Docroot {
         self.last_lookup.store(last_lookup.nanoseconds(), Release);
     }
 
-    /// Notes that a lookup which began at `now` found that `resolution` still holds.
+    /// Publishes that a lookup which began at `now` found `resolution` still valid.
     fn confirm(&self, resolution: &Arc<Resolution>, now: Moment) {
         let state = self.state.write();
         // Another thread may have seen a flip or a failure since, whose answer this lookup says nothing about.
@@ -303,7 +303,7 @@ impl Docroot {
         let served = success.served.clone();
         state.success = Some(success);
         state.directory = directory;
-        state.note_walk(now);
+        state.count_walk(now);
         let recovery = state.failures.as_mut().and_then(|failures| {
             failures.fallback = None;
             failures.log.recover()
@@ -330,7 +330,7 @@ impl Docroot {
         if self.is_newer(&state, now) {
             return Lookup { answer: fallback, event: None };
         }
-        state.note_walk(now);
+        state.count_walk(now);
         let failures = state.failures.get_or_insert_default();
         failures.fallback = Some(fallback.clone());
         failures.last = Some(Arc::clone(&failure));
@@ -383,7 +383,7 @@ impl State {
         (self.walks != 0).then_some(self.last_walk)
     }
 
-    fn note_walk(&mut self, now: Moment) {
+    fn count_walk(&mut self, now: Moment) {
         self.last_walk = now;
         self.walks += 1;
     }

@@ -16,13 +16,13 @@ pub fn paths_in(arguments: &[u8]) -> Vec<Vec<u8>> {
                 word.extend(escaped);
             }
             b' ' if quote.is_some() => {
-                note(&mut found, &word);
+                add_path(&mut found, &word);
                 word.clear();
                 whole.push(byte);
             }
             byte if ENDS.contains(&byte) => {
-                note(&mut found, &word);
-                note(&mut found, &whole);
+                add_path(&mut found, &word);
+                add_path(&mut found, &whole);
                 word.clear();
                 whole.clear();
                 if QUOTES.contains(&byte) {
@@ -43,8 +43,8 @@ const QUOTES: &[u8] = b"\"'";
 /// The bytes that end a path, whatever the directive.
 const ENDS: &[u8] = b"\n\t \"':,;=#|^$()[]{}*?<>%";
 
-/// Notes a word if it is a path, and not the rest of a URL behind its scheme.
-fn note(found: &mut Vec<Vec<u8>>, word: &[u8]) {
+/// Adds a word if it is a path, and not the rest of a URL behind its scheme.
+fn add_path(found: &mut Vec<Vec<u8>>, word: &[u8]) {
     let end = word.iter().rposition(|&byte| !b"/ ".contains(&byte)).map_or(0, |last| last + 1);
     let path = &word[..end];
     if path.starts_with(b"/")

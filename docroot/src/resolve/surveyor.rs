@@ -71,7 +71,7 @@ impl<S: System> Surveyor<S> {
     }
 
     /// Caches a path without links. It replaces the cached directory that it is below, else the one not used for longest.
-    fn note_link_free(&self, path: &[u8]) {
+    fn cache_link_free(&self, path: &[u8]) {
         let mut cache = self.link_free.borrow_mut();
         let index = cache.iter().position(|directory| rest_under(path, directory).is_some()).unwrap_or(cache.len() - 1);
         cache[..=index].rotate_right(1);
@@ -93,7 +93,7 @@ impl<S: System> System for Surveyor<S> {
         }
         let text = self.system.read_link(path);
         if text == NO_LINK {
-            self.note_link_free(path.to_bytes());
+            self.cache_link_free(path.to_bytes());
         }
         text
     }
