@@ -1,6 +1,6 @@
 //! This module, to the httpd layer.
 //!
-//! Owns: whose the lines in the log are, and the pointers in httpd's structures. Must not: know what these point to.
+//! Owns: the module that log lines and the entries in httpd's vectors belong to. Must not: know what the entries point to.
 
 use crate::httpd;
 
@@ -9,7 +9,8 @@ pub enum Realdoc {}
 
 static LOADED: httpd::Loaded = httpd::Loaded::new();
 
-// SAFETY: `register_hooks` notes it first of all, and httpd calls that before any other function of the module.
+// SAFETY: `register_hooks` sets it first, and httpd calls that before any other function of the module. The record in `lib.rs`
+// has the functions of `crate::config::server::ServerConfig`.
 unsafe impl httpd::Module for Realdoc {
     #[inline]
     fn loaded() -> &'static httpd::Loaded {

@@ -1,6 +1,6 @@
 //! `check_config`: the warnings about what cannot follow the links, or goes around them.
 //!
-//! Owns: which docroots are looked at. Must not: know what a link means for a directive.
+//! Owns: which docroots are resolved for it. Must not: know what a link means for a directive.
 //!
 //! Each virtual host has a docroot, so no directory is read twice without need: these reads are most of what the module
 //! adds to a start.

@@ -22,7 +22,7 @@ pub struct Counted {
     pub file: File,
     /// Its path.
     pub path: PathBuf,
-    /// The longest time for which a process goes without a look at a docroot.
+    /// The longest time for which a lookup counts on any server.
     pub window: Duration,
 }
 

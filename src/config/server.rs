@@ -72,7 +72,7 @@ impl<'s> ServerConfig<'s> {
         self.settings.as_deref()
     }
 
-    /// What requests need; nothing where docroots are not resolved.
+    /// What requests need. None if the server resolves no docroots.
     #[inline]
     pub fn site(&self) -> Option<&Site<'s>> {
         self.site.as_ref()
@@ -83,8 +83,8 @@ impl<'s> ServerConfig<'s> {
         self.shared.as_deref()
     }
 
-    /// A look at a docroot that only a request knows; nothing where docroots are not resolved, and of what is no absolute
-    /// path.
+    /// Looks up a docroot that was computed for a request. None if the server resolves no docroots, or if the path is not
+    /// absolute.
     pub fn compute(&self, docroot: &CStr, now: Moment, every: Duration) -> Option<(Arc<Docroot>, Lookup)> {
         let (shared, site) = self.shared().zip(self.site())?;
         shared.cache.computed(docroot, site.rules, &Os, now, every).ok()
@@ -94,9 +94,9 @@ impl<'s> ServerConfig<'s> {
 /// What requests of one server need, all of it known before the first.
 pub struct Site<'s> {
     docroot: Arc<Docroot>,
-    /// httpd's own string of the docroot, which the address tells from any other without comparing.
+    /// httpd's own string of the docroot. Requests compare its address, not its text.
     configured: Text<'s>,
-    /// For how long a look counts, in nanoseconds.
+    /// The time for which a lookup counts, in nanoseconds: `RealpathEvery`.
     window: u64,
     rules: usize,
     /// None if `RealdocAssets` is off. Boxed, because few sites have it.
@@ -143,19 +143,19 @@ impl<'s> Site<'s> {
         self.assets.as_deref()
     }
 
-    /// For how long a look counts.
+    /// The time for which a lookup counts: `RealpathEvery`.
     #[inline]
     pub fn every(&self) -> Duration {
         Duration::from_nanos(self.window)
     }
 
-    /// Counts a request, and then looks where the server's docroot leads; nothing if that needs a lookup.
+    /// Counts a request, and then finds where the server's docroot leads. None if that needs a lookup.
     #[inline(always)]
     pub fn enter(&self, slot: &Slot, connection: usize) -> Option<(Ticket, &Resolution)> {
         self.docroot.enter(slot, connection, &Os, Os::now, self.window)
     }
 
-    /// Where the server's docroot leads, if this process has looked recently enough.
+    /// Where the server's docroot leads, if the last lookup of this process still counts.
     #[inline]
     pub fn remembered(&self, now: Moment) -> Option<&Resolution> {
         self.docroot.remembered(now, self.window)

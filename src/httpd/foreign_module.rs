@@ -1,6 +1,6 @@
 //! Other modules that httpd has loaded.
 //!
-//! Owns: what they keep in a configuration vector, as a pointer. Must not: know what it points to.
+//! Owns: their entries in configuration vectors, as pointers. Must not: know what the pointers point to.
 
 use std::ffi::{CStr, c_void};
 use std::marker::PhantomData;

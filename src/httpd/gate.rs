@@ -1,7 +1,7 @@
 //! A gate: a check of one request right before its handler runs.
 //!
-//! Owns: that the check sees all that decides about the handler, and that other requests pay nothing for it. Must not: know
-//! what is checked.
+//! Owns: running the check when type, handler and filters are settled, at no cost to other requests. Must not: know what is
+//! checked.
 //!
 //! httpd initialises the output filters of a request when everything else is settled: its type, its handler and its other
 //! filters. The gate is a filter that only has such an initialisation. No hook is later, and a hook would run for every
@@ -80,7 +80,7 @@ unsafe extern "C" fn pass(filter: *mut sys::ap_filter_t, brigade: *mut sys::apr_
 pub struct AtGate<'q, 'r: 'q> {
     /// The request.
     pub request: Request<'q, 'r>,
-    /// The file that [`Gate::place`] was told. None if the configuration has added the gate to a request.
+    /// The file that was given to [`Gate::place`]. None if the configuration has added the gate to a request.
     pub file: Option<&'q CStr>,
 }
 

@@ -1,6 +1,6 @@
 //! Hooks: the functions that httpd calls at run time.
 //!
-//! Owns: what each wraps and catches. Must not: know what a hook does.
+//! Owns: wrapping their arguments and catching their panics. Must not: know what a hook does.
 
 use std::ffi::{c_char, c_int};
 use std::mem::transmute;
@@ -23,7 +23,7 @@ pub unsafe trait Argument {
     /// Wraps it.
     ///
     /// # Safety
-    /// httpd hands it over in this place, and the hook has not returned.
+    /// httpd hands it over as this argument of the hook, and the hook has not returned.
     unsafe fn wrap(raw: Self::Raw) -> Self;
 }
 

@@ -1,9 +1,9 @@
 //! A module, and what it keeps in httpd's structures.
 //!
-//! Owns: the module record, and the place of a module in configuration vectors. Must not: know what a module keeps there.
+//! Owns: the module record, and the entry of a module in configuration vectors. Must not: know what the entry points to.
 //!
-//! httpd gives each server and each request a vector with one pointer for each module. What ours are is said where the
-//! types are defined, by [`ServerConfig`] and [`RequestState`]; which module they belong to, by [`Module`].
+//! httpd gives each server and each request a vector with one pointer for each module. A type says by [`ServerConfig`] or
+//! [`RequestState`] that the pointer of its module points to it, and [`Module`] says which module that is.
 
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
@@ -34,11 +34,11 @@ impl Record {
 /// - [`Loaded::set`] is called for it when httpd lets it register its hooks, before any other of its functions.
 /// - The functions in its record are for its own [`ServerConfig`].
 pub unsafe trait Module {
-    /// Where the module is loaded.
+    /// The record and the number.
     fn loaded() -> &'static Loaded;
 }
 
-/// Where httpd has loaded a module: its record, and its number.
+/// The record of a loaded module, and the number that httpd has given to it.
 ///
 /// Not read from the record itself each time: the record is a symbol that others may see, and the loader makes each access
 /// to such a symbol a detour.
@@ -48,7 +48,7 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Of a module that is not loaded yet.
+    /// For a module that is not loaded yet.
     pub const fn new() -> Self {
         Self { record: AtomicPtr::new(ptr::null_mut()), index: AtomicUsize::new(0) }
     }
@@ -112,8 +112,8 @@ pub unsafe trait RequestState<'r>: Copy {
     unsafe fn from_raw(raw: *mut c_void) -> Option<Self>;
 }
 
-/// What a module keeps in a configuration vector: `ap_get_module_config`, which is an index into an array. Not by way of
-/// the shim, because each request does it a few times.
+/// The entry of a module in a configuration vector: `ap_get_module_config`, which is an index into an array. Not by the
+/// shim, because each request reads it a few times.
 ///
 /// # Safety
 /// `vector` is a configuration vector of httpd, and the module is loaded.
@@ -123,7 +123,7 @@ pub(super) unsafe fn own_config<M: Module>(vector: *mut sys::ap_conf_vector_t) -
     unsafe { *vector.cast::<*mut c_void>().add(M::loaded().index()) }
 }
 
-/// Makes `value` what a module keeps in a configuration vector: `ap_set_module_config`.
+/// Sets the entry of a module in a configuration vector: `ap_set_module_config`.
 ///
 /// # Safety
 /// As for [`own_config`], and nobody else uses the vector meanwhile.

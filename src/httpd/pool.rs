@@ -26,7 +26,7 @@ impl<'p> Pool<'p> {
         Self { raw, life: PhantomData }
     }
 
-    /// The same pool, for whoever knows better how long it lives.
+    /// The same pool with a lifetime that the caller chooses.
     ///
     /// # Safety
     /// It must not be used any longer than the pool lives.
@@ -99,7 +99,7 @@ impl<'p> Pool<'p> {
     }
 }
 
-/// What a pool does that gets no memory, as httpd's own pools do.
+/// Ends the process if a pool gets no memory, as httpd's own pools do.
 extern "C" fn out_of_memory(_: std::ffi::c_int) -> std::ffi::c_int {
     std::process::abort()
 }

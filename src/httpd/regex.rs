@@ -19,7 +19,7 @@ unsafe impl Send for Regex {}
 unsafe impl Sync for Regex {}
 
 impl Regex {
-    /// Compiles an expression, which lives as long as the pool; nothing of one that httpd does not take.
+    /// Compiles an expression, which lives as long as the pool. None if httpd rejects the expression.
     ///
     /// # Safety
     /// It must not be used any longer than the pool lives.
@@ -31,15 +31,15 @@ impl Regex {
         (!raw.is_null()).then_some(Self { raw })
     }
 
-    /// What it captures of a text, first all that it matches; nothing if it does not match.
+    /// The parts of a text that it captures; the first is all that it matches. None if it does not match.
     pub fn captures<'t>(&self, text: &'t CStr) -> Option<[&'t [u8]; 10]> {
         // SAFETY: plain numbers.
-        let mut places: [sys::ap_regmatch_t; 10] = unsafe { std::mem::zeroed() };
-        // SAFETY: a live expression (the promise of whoever made it), a C string, and as many places as it is told.
-        if unsafe { sys::ap_regexec(self.raw, text.as_ptr(), places.len(), places.as_mut_ptr(), 0) } != 0 {
+        let mut ranges: [sys::ap_regmatch_t; 10] = unsafe { std::mem::zeroed() };
+        // SAFETY: a live expression (the promise of whoever made it), a C string, and as many ranges as it is told.
+        if unsafe { sys::ap_regexec(self.raw, text.as_ptr(), ranges.len(), ranges.as_mut_ptr(), 0) } != 0 {
             return None;
         }
-        let end = |place: c_int| usize::try_from(place).unwrap_or(usize::MAX);
-        Some(places.map(|place| text.to_bytes().get(end(place.rm_so)..end(place.rm_eo)).unwrap_or_default()))
+        let offset = |offset: c_int| usize::try_from(offset).unwrap_or(usize::MAX);
+        Some(ranges.map(|range| text.to_bytes().get(offset(range.rm_so)..offset(range.rm_eo)).unwrap_or_default()))
     }
 }

@@ -41,8 +41,8 @@ impl<'q, 'r> Request<'q, 'r> {
         unsafe { Server::new((*self.raw).server) }
     }
 
-    /// What httpd core keeps of it: `ap_get_core_module_config`, which is an index into an array. Not by functions of
-    /// httpd's, because this is needed a few times for each request.
+    /// The entry of httpd core: `ap_get_core_module_config`, which is an index into an array. Not by httpd's function,
+    /// because each request reads it a few times.
     #[inline]
     fn core(self) -> *mut sys::core_request_config {
         // SAFETY: a request has core's configuration from `create_request` on, which every module may look into
@@ -53,7 +53,7 @@ impl<'q, 'r> Request<'q, 'r> {
         }
     }
 
-    /// Where the string of its server's docroot is by now. For comparing addresses only: a module may put another there.
+    /// The address of its server's docroot. For comparing addresses only: a module may set another string.
     #[inline]
     pub fn server_document_root_address(self) -> *const c_char {
         // SAFETY: core's configuration of a request's server is there as long as the request.
@@ -63,14 +63,14 @@ impl<'q, 'r> Request<'q, 'r> {
         }
     }
 
-    /// Where its server and that server's docroot are, as numbers: what the sections for a request depend on.
+    /// The addresses of its server and of that server's docroot. The sections for a request depend on both.
     #[inline]
     pub fn server_note(self) -> [usize; 2] {
         // SAFETY: a request's server is set.
         [unsafe { (*self.raw).server.addr() }, self.server_document_root_address().addr()]
     }
 
-    /// Where the string of its docroot is (`ap_document_root`). For comparing addresses only.
+    /// The address of its docroot (`ap_document_root`). For comparing addresses only.
     #[inline]
     pub fn document_root_address(self) -> *const c_char {
         // SAFETY: core's configuration of a request is there as long as the request.
@@ -78,21 +78,20 @@ impl<'q, 'r> Request<'q, 'r> {
         if own.is_null() { self.server_document_root_address() } else { own }
     }
 
-    /// Whether `docroot` is what was last made its own docroot, by its address; null if none was.
+    /// Whether `docroot` is the address of the docroot that was last set for it; null if none was.
     #[inline]
     pub fn has_own_document_root(self, docroot: *const c_char) -> bool {
         // SAFETY: core's configuration of a request is there as long as the request.
         unsafe { ptr::eq((*self.core()).document_root, docroot) }
     }
 
-    /// Takes back the docroot of its own, so that it has the one of its server.
+    /// Unsets its own docroot, so that it has its server's.
     pub fn unset_document_root(self) {
         // SAFETY: core's configuration of a request is this request's own, used by this thread only.
         unsafe { (*self.core()).document_root = ptr::null() };
     }
 
-    /// Its docroot: its own, or the one that the configuration gives its server. To be looked at and not kept: whoever
-    /// set it may set another one.
+    /// Its docroot: its own, or its server's. For reading at once and not for keeping: a module may set another one.
     pub fn document_root(self) -> Option<&'q CStr> {
         // SAFETY: a request has core's configuration from `create_request` on. Its docroot is null or a C string that
         // httpd itself has just used, or is about to use, for this request.
@@ -110,7 +109,7 @@ impl<'q, 'r> Request<'q, 'r> {
         unsafe { (*self.core()).document_root = docroot.as_ptr() };
     }
 
-    /// The directory that its part of the URL space is mapped into: of an `Alias`, that one's, else the docroot.
+    /// The directory that its part of the URL space is mapped into: an `Alias`'s, or the docroot.
     pub fn context_document_root(self) -> Option<&'q CStr> {
         // SAFETY: as for the docroot.
         unsafe {
@@ -119,7 +118,7 @@ impl<'q, 'r> Request<'q, 'r> {
         }
     }
 
-    /// Makes `directory` the one that its part of the URL space is mapped into.
+    /// Sets the directory that its part of the URL space is mapped into.
     pub fn set_context_document_root(self, directory: &'q CStr) {
         // SAFETY: a request has core's configuration from `create_request` on, which is this request's own, and the
         // string lives as long as the request. A null prefix leaves the prefix as it is.
@@ -148,8 +147,8 @@ impl<'q, 'r> Request<'q, 'r> {
 
     /// Maps the URL to another file.
     pub fn set_filename(self, filename: &'q CStr) {
-        // SAFETY: the request is live; httpd replaces the string and never writes to it. What was known of the file
-        // is forgotten, because it was known of another one.
+        // SAFETY: the request is live; httpd replaces the string and never writes to it. The old file's type is
+        // reset.
         unsafe {
             (*self.raw).filename = filename.as_ptr().cast_mut();
             (*self.raw).finfo.filetype = sys::APR_NOFILE;
@@ -158,11 +157,12 @@ impl<'q, 'r> Request<'q, 'r> {
 
     /// Whether httpd itself has mapped the URL of this request, by the docroot that the request had then, or nobody has.
     ///
-    /// httpd notes that a file name is canonical when it has mapped a URL by a docroot. Another module that maps a URL
-    /// leaves null there (or, as mod_vhost_alias does, something else); one that notes the same of a file of its own (as
-    /// mod_vhost_dbd does, which is not httpd's) is believed. A subrequest for a file is noted so too if the
-    /// request around it is; its file is next to that one's, or else its URL is empty. Then httpd has looked at the file
-    /// already, and if that is a directory, it may be a link that leads elsewhere.
+    /// When httpd maps a URL by a docroot, it sets `canonical_filename` to the file name.
+    ///
+    /// - Other modules that map a URL leave null there, or another string (mod_vhost_alias). A module that sets it as httpd
+    ///   does (mod_vhost_dbd, which is not httpd's) is believed.
+    /// - A subrequest for a file has it if the request around it has. The file is next to that request's, or else its URL is
+    ///   empty. httpd has called `stat` on the file already: a directory may be a link that leads elsewhere.
     #[inline]
     pub fn is_mapped_by_httpd(self) -> bool {
         // SAFETY: the request is live; its URL is null or a C string.
@@ -175,7 +175,7 @@ impl<'q, 'r> Request<'q, 'r> {
         }
     }
 
-    /// Whether its file is just `directory` with the path of its URL behind it.
+    /// Whether its file is `directory` followed by the path of its URL.
     pub fn is_mapped_to(self, directory: &CStr) -> bool {
         let length = directory.count_bytes();
         // SAFETY: both are null or C strings; the first comparison stops at the end of the shorter, so that what
@@ -205,7 +205,7 @@ impl<'q, 'r> Request<'q, 'r> {
         }
     }
 
-    /// The variables for handlers, CGI, SSI, PHP and logs. Nothing of a subrequest that begins, which has none yet.
+    /// The variables for handlers, CGI, SSI, PHP and logs. None at the beginning of a subrequest.
     #[inline]
     pub fn variables(self) -> Option<Variables<'q, 'r>> {
         // SAFETY: the request is live.
@@ -246,7 +246,8 @@ impl<'q, 'r> Request<'q, 'r> {
         unsafe { sys::ap_rwrite(text.as_ptr().cast(), text.len().try_into().unwrap_or(0), self.raw) };
     }
 
-    /// The directory that its file is in, or is, with a slash at its end, and whether httpd knows the file.
+    /// The directory of its file, or the file itself if it may be a directory, with a slash at the end; and whether httpd
+    /// has found the file.
     pub fn directory(self) -> Option<(Vec<u8>, bool)> {
         let mut path = self.filename()?.to_bytes().to_vec();
         // SAFETY: the request is live; what follows the file in its URL is null or a C string.
@@ -307,7 +308,7 @@ impl<'r> Variables<'_, 'r> {
         unsafe { sys::apr_table_setn(self.raw, name.as_ptr(), value.as_ptr()) };
     }
 
-    /// Takes a variable back.
+    /// Removes a variable.
     pub fn unset(self, name: &CStr) {
         // SAFETY: as above.
         unsafe { sys::apr_table_unset(self.raw, name.as_ptr()) };

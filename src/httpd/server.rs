@@ -1,6 +1,6 @@
 //! Servers and virtual hosts.
 //!
-//! Owns: what a module reads of a `server_rec`, and where it keeps something of its own there. Must not: know what.
+//! Owns: what a module reads of a `server_rec`, and the module's entry there. Must not: know what the entry points to.
 
 use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
@@ -28,7 +28,7 @@ impl<'s> Server<'s> {
         Self { raw, life: PhantomData }
     }
 
-    /// The same server, where the caller knows better how long it lives.
+    /// The same server with a lifetime that the caller chooses.
     ///
     /// # Safety
     /// It must not be used any longer than the server lives.
@@ -53,7 +53,7 @@ impl<'s> Server<'s> {
     /// What a module keeps of this server.
     #[inline]
     pub fn config<C: ServerConfig<'s>>(self) -> Option<&'s C> {
-        // SAFETY: a server has a configuration vector, and what it has in the place of the module is null or a `C` in the
+        // SAFETY: a server has a configuration vector, and the entry of the module is null or a `C` in the
         // pool of the configuration (`create_server_config`, `set_config`). Nobody changes it once there are requests.
         unsafe { own_config::<C::Module>((*self.raw).module_config).cast::<C>().as_ref() }
     }

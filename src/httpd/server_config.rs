@@ -1,6 +1,6 @@
-//! What a module keeps of each server, made and inherited while httpd reads its configuration.
+//! The configuration of each server, made and inherited while httpd reads its files.
 //!
-//! Owns: the two functions that httpd calls for that. Must not: know what is kept.
+//! Owns: the two functions that httpd calls to make and to merge them. Must not: know what is in them.
 
 use std::ffi::c_void;
 
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn merge_server_config<C: ServerConfig<'static>>(
     })
 }
 
-/// Makes the `configs` what a module keeps of the `servers`, one of each. The pool of the configuration drops all of them at
+/// Gives each of the `servers` one of the `configs`. The pool of the configuration drops all of them at
 /// once, because there may be thousands.
 pub fn set_server_configs<'s, C: ServerConfig<'s>>(
     configuring: &Configuring<'s>,

@@ -1,7 +1,7 @@
 //! The tree of a request: the request from the network, its subrequests and its internal redirects.
 //!
-//! Owns: who comes from whom, what a module keeps of each, and what lives as long as all of them. Must not: know what is
-//! kept.
+//! Owns: which request comes from which, the module's entry in each, and the values that live as long as the tree. Must not:
+//! know these values.
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
@@ -14,7 +14,7 @@ use super::pool::Pool;
 use super::request::{Invariant, Request};
 
 impl<'q, 'r> Request<'q, 'r> {
-    /// Whether it came from the network: whether it is a part or a continuation of no other request.
+    /// Whether it came from the network: it is neither a subrequest nor an internal redirect.
     #[inline]
     pub fn is_from_network(self) -> bool {
         // SAFETY: the request is live.
@@ -27,7 +27,7 @@ impl<'q, 'r> Request<'q, 'r> {
         !unsafe { (*self.raw).main }.is_null()
     }
 
-    /// It, the request that it is a part or a continuation of, and so on up to the root of the tree.
+    /// The request itself, the request that it is a part or a continuation of, and so on up to the root.
     #[inline]
     pub fn ancestors(self) -> impl Iterator<Item = Ancestor<'q, 'r>> {
         std::iter::successors(Some(self.as_ancestor()), |request| request.parent())
@@ -100,7 +100,7 @@ impl<'q, 'r> Ancestor<'q, 'r> {
     /// What a module keeps of the request.
     #[inline]
     pub fn state<S: RequestState<'r>>(self) -> Option<S> {
-        // SAFETY: a request has a configuration vector. What it has in the place of the module is null or what `set_state`
+        // SAFETY: a request has a configuration vector. The entry of the module is null or what `set_state`
         // put there, which is valid for `'r`.
         unsafe { S::from_raw(own_config::<S::Module>((*self.raw).request_config)) }
     }

@@ -1,6 +1,6 @@
 //! A request's walk through the sections of the configuration.
 //!
-//! Owns: what httpd's own functions make of sections and `.htaccess` files for one request. Must not: decide which sections
+//! Owns: the calls of httpd's functions that merge sections and read `.htaccess` files for one request. Must not: decide which sections
 //! apply.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -14,7 +14,7 @@ use super::request::Request;
 use super::section::{Override, Section};
 use super::section_list::SectionList;
 
-/// What httpd says of a request; an error ends it.
+/// The status of a request; an error ends it.
 pub type Status = c_int;
 
 /// Left to whoever comes next.
@@ -78,23 +78,23 @@ impl<'q> Request<'q, '_> {
         }
     }
 
-    /// Which sections apply to the request so far.
+    /// The sections that apply to the request so far.
     pub fn applied(self) -> Applied<'q> {
         // SAFETY: the request is live.
         Applied { raw: unsafe { (*self.raw).per_dir_config }, life: PhantomData }
     }
 
-    /// Lets just these sections apply to the request.
+    /// Replaces the sections that apply to the request.
     pub fn apply_all(self, applied: Applied<'q>) {
         // SAFETY: the request is live, and the vector lives as long as the request.
         unsafe { (*self.raw).per_dir_config = applied.raw };
     }
 
-    /// Whether a section of a regular expression is for a path. What it captures by names becomes variables of the
-    /// request, as httpd makes them.
+    /// Whether the regular expression of a section matches a path. Its named captures become variables of the request, as
+    /// httpd sets them.
     pub fn is_matched(self, section: Section<'q>, path: &CStr) -> bool {
         // SAFETY: the section has an expression (else nothing is matched), and maybe names for what it captures: an array
-        // of C strings, null where there is no name, which live as long as the request. The expression writes as many places as it is given.
+        // of C strings, null where there is no name, which live as long as the request. The expression writes as many ranges as it is given.
         unsafe {
             let core = section.core();
             if core.is_null() || (*core).r.is_null() || (*self.raw).subprocess_env.is_null() {
@@ -102,13 +102,13 @@ impl<'q> Request<'q, '_> {
             }
             let names = (*core).refs;
             let count = if names.is_null() { 0 } else { (*names).nelts as usize };
-            let mut places: Vec<sys::ap_regmatch_t> = vec![std::mem::zeroed(); count];
-            if sys::ap_regexec((*core).r, path.as_ptr(), count, places.as_mut_ptr(), 0) != 0 {
+            let mut ranges: Vec<sys::ap_regmatch_t> = vec![std::mem::zeroed(); count];
+            if sys::ap_regexec((*core).r, path.as_ptr(), count, ranges.as_mut_ptr(), 0) != 0 {
                 return false;
             }
-            for (index, place) in places.iter().enumerate() {
+            for (index, matched) in ranges.iter().enumerate() {
                 let name = *(*names).elts.cast::<*const c_char>().add(index);
-                let range = usize::try_from(place.rm_so).ok().zip(usize::try_from(place.rm_eo).ok());
+                let range = usize::try_from(matched.rm_so).ok().zip(usize::try_from(matched.rm_eo).ok());
                 let Some((start, end)) = range.filter(|_| !name.is_null()) else { continue };
                 if let Some(value) = path.to_bytes().get(start..end) {
                     sys::apr_table_setn((*self.raw).subprocess_env, name, self.pool().copy(value).as_ptr());

@@ -112,7 +112,7 @@ impl WatchedRule {
         self.directory.as_ref().is_none_or(is_for) && self.rule.disagrees(names, &self.prefix)
     }
 
-    /// Logs the first request that the rule denies. `is_logged` is the place to note that, or else the rule's own.
+    /// Logs the first request that the rule denies. `is_logged` says whether it is done, or else the rule's own flag.
     pub fn log(&self, server: Server<'_>, names: &Names, is_logged: Option<&AtomicBool>) {
         if !is_logged.unwrap_or(&self.is_logged).swap(true, Relaxed) {
             log!(

@@ -53,8 +53,8 @@ impl Captures {
     /// configured and the real path. A path may only begin with the name.
     pub fn add(&mut self, text: &[Part], is_path: bool) -> bool {
         let mut differs = false;
-        for (place, part) in text.iter().enumerate() {
-            let begins_path = is_path && place == 0;
+        for (index, part) in text.iter().enumerate() {
+            let begins_path = is_path && index == 0;
             let needs = if begins_path { Use::Path } else { Use::Text };
             match part {
                 Part::OfRule(number) => self.of_rule.add(*number, needs),
