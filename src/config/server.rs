@@ -119,7 +119,7 @@ impl<'s> Shared<'s> {
 }
 
 impl<'s> Site<'s> {
-    /// What requests to a server need; nothing where docroots are not resolved.
+    /// What requests to a server need. None if the server resolves no docroots.
     #[inline]
     pub fn of(server: Server<'s>) -> Option<&'s Self> {
         ServerConfig::of(server).and_then(ServerConfig::site)
@@ -168,7 +168,7 @@ impl<'s> Site<'s> {
     }
 }
 
-/// What directives set for a server, and what that inherits; nothing where there is no directive of ours, and once the
+/// The settings of a server, with those that it inherits. None if no directive of ours concerns it, and once the
 /// configuration is complete.
 pub fn settings(server: Server<'_>) -> Option<&Settings> {
     ServerConfig::of(server).and_then(ServerConfig::settings)
@@ -182,7 +182,7 @@ pub struct RulesOf {
 }
 
 impl RulesOf {
-    /// How the docroot of a server is resolved; nothing where it is left alone.
+    /// How the docroot of a server is resolved. None with `Realdoc Off`.
     pub fn server(&mut self, server: Server<'_>) -> Option<&Rules> {
         let settings = settings(server).unwrap_or(&self.nothing);
         let at = std::ptr::from_ref(settings);

@@ -136,7 +136,7 @@ impl<'s> Definition<'s> {
     /// The directives of a tree's top level, of which this is the first.
     ///
     /// # Safety
-    /// It is null or a node of a tree that lives for `'s`.
+    /// `first` is null or a node of a tree that lives for `'s`.
     pub(super) unsafe fn siblings(first: *const sys::ap_directive_t) -> Vec<Self> {
         let mut siblings = Vec::new();
         let mut node = first;
@@ -153,7 +153,7 @@ impl<'s> Definition<'s> {
     }
 
     /// The path that a section is for, as httpd writes it in the section's core part but without the slash at the
-    /// end; nothing where it is a regular expression.
+    /// end. None for a regular expression.
     pub fn path(self) -> Option<Vec<u8>> {
         let words = self.words();
         let path = words.first().filter(|path| !self.is("<DirectoryMatch") && *path != b"~")?;

@@ -24,8 +24,8 @@ impl<'s> Configuring<'s> {
     /// Makes the proof.
     ///
     /// # Safety
-    /// It must be dropped before the function returns that httpd has called to configure itself. `pool` is the pool of
-    /// the configuration, and the configuration lives for `'s`.
+    /// httpd has called a function of ours to configure itself, and the proof is dropped before that function returns.
+    /// `pool` is the pool of the configuration, which lives for `'s`.
     pub unsafe fn new(pool: Pool<'s>) -> Self {
         Self { pool, life: PhantomData }
     }

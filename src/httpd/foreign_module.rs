@@ -25,7 +25,7 @@ impl<'s> ForeignModule<'s> {
     }
 
     /// # Safety
-    /// It is a module record of httpd that lives for `'s`.
+    /// `raw` is a module record of httpd that lives for `'s`.
     pub(super) unsafe fn new(raw: *mut sys::module) -> Self {
         Self { raw, life: PhantomData }
     }

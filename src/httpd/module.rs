@@ -105,7 +105,7 @@ pub unsafe trait RequestState<'r>: Copy {
     /// As a pointer, which is not null.
     fn into_raw(self) -> *mut c_void;
 
-    /// From such a pointer; nothing if that is null.
+    /// From such a pointer. None if the pointer is null.
     ///
     /// # Safety
     /// The pointer is null or comes from [`RequestState::into_raw`] of a value that is valid for `'r`.

@@ -29,7 +29,7 @@ impl<'p> Pool<'p> {
     /// The same pool with a lifetime that the caller chooses.
     ///
     /// # Safety
-    /// It must not be used any longer than the pool lives.
+    /// The pool lives for `'q`.
     pub unsafe fn detached<'q>(self) -> Pool<'q> {
         Pool { raw: self.raw, life: PhantomData }
     }
@@ -47,7 +47,7 @@ impl<'p> Pool<'p> {
     /// for the thread that destroys the pool.
     pub(super) unsafe fn own_borrowing<T>(self, value: T) -> *mut T {
         const { assert!(align_of::<T>() <= 8, "APR aligns to 8 bytes") };
-        // SAFETY: the pool is live (whoever wrapped it). APR ends the process rather than return null, gives 8-byte
+        // SAFETY: the pool is live (`Pool::new`). APR ends the process rather than return null, gives 8-byte
         // alignment, and calls the cleanup once, with what was registered, before it takes the memory back.
         unsafe {
             let memory = sys::apr_palloc(self.raw, size_of::<T>()).cast::<T>();
@@ -66,7 +66,7 @@ impl<'p> Pool<'p> {
     pub fn alloc<T>(self, value: T) -> &'p T {
         const { assert!(align_of::<T>() <= 8, "APR aligns to 8 bytes") };
         const { assert!(!std::mem::needs_drop::<T>(), "a pool takes its memory back and drops nothing") };
-        // SAFETY: the pool is live (whoever wrapped it). APR ends the process rather than return null, gives 8-byte
+        // SAFETY: the pool is live (`Pool::new`). APR ends the process rather than return null, gives 8-byte
         // alignment and as many bytes as were asked for, and they live as long as the pool.
         unsafe {
             let memory = sys::apr_palloc(self.raw, size_of::<T>()).cast::<T>();
@@ -77,7 +77,7 @@ impl<'p> Pool<'p> {
 
     /// So many bytes of zero, aligned to eight.
     pub(super) fn zeroed(self, length: usize) -> *mut c_void {
-        // SAFETY: the pool is live (whoever wrapped it), and APR gives as many bytes as were asked for.
+        // SAFETY: the pool is live (`Pool::new`), and APR gives as many bytes as were asked for.
         unsafe {
             let memory = sys::apr_palloc(self.raw, length);
             memory.cast::<u8>().write_bytes(0, length);
@@ -88,7 +88,7 @@ impl<'p> Pool<'p> {
     /// Copies a text into the pool as a C string; a NUL in it ends it.
     pub fn copy(self, text: &[u8]) -> &'p CStr {
         let text = &text[..text.iter().position(|&byte| byte == 0).unwrap_or(text.len())];
-        // SAFETY: the pool is live (whoever wrapped it), APR gives as many bytes as were asked for, and they live as
+        // SAFETY: the pool is live (`Pool::new`), APR gives as many bytes as were asked for, and they live as
         // long as the pool. The text has no NUL inside and gets one at its end.
         unsafe {
             let memory = sys::apr_palloc(self.raw, text.len() + 1).cast::<u8>();

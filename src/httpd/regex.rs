@@ -22,7 +22,7 @@ impl Regex {
     /// Compiles an expression, which lives as long as the pool. None if httpd rejects the expression.
     ///
     /// # Safety
-    /// It must not be used any longer than the pool lives.
+    /// The expression is not used any longer than the pool lives.
     pub unsafe fn new(text: &[u8], ignores_case: bool, pool: Pool<'_>) -> Option<Self> {
         let text = CString::new(text).ok()?;
         let flags = sys::AP_REG_EXTENDED | if ignores_case { sys::AP_REG_ICASE } else { 0 };
@@ -35,7 +35,7 @@ impl Regex {
     pub fn captures<'t>(&self, text: &'t CStr) -> Option<[&'t [u8]; 10]> {
         // SAFETY: plain numbers.
         let mut ranges: [sys::ap_regmatch_t; 10] = unsafe { std::mem::zeroed() };
-        // SAFETY: a live expression (the promise of whoever made it), a C string, and as many ranges as it is told.
+        // SAFETY: a live expression (`Regex::new`), a C string, and as many ranges as it is told.
         if unsafe { sys::ap_regexec(self.raw, text.as_ptr(), ranges.len(), ranges.as_mut_ptr(), 0) } != 0 {
             return None;
         }

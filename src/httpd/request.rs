@@ -28,7 +28,7 @@ impl<'q, 'r> Request<'q, 'r> {
     /// Wraps a request.
     ///
     /// # Safety
-    /// It must live for `'q`, and the request at the root of its tree for `'r`. Its pool, configuration and server must be
+    /// The request lives for `'q`, and the request at the root of its tree for `'r`. Its pool, configuration and server are
     /// set. This thread alone uses the tree.
     pub unsafe fn new(raw: *mut sys::request_rec) -> Self {
         Self { raw, life: PhantomData }

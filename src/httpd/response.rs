@@ -16,7 +16,7 @@ pub enum Found {
     Something,
     /// Nothing, and nothing is in the way.
     Nothing,
-    /// It cannot be told: something is in the way.
+    /// Unknown: an error other than that nothing is there.
     Error,
 }
 

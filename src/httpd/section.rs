@@ -28,7 +28,7 @@ unsafe impl Sync for Section<'_> {}
 
 impl<'s> Section<'s> {
     /// # Safety
-    /// It is a section that httpd has made, and lives for `'s`.
+    /// `raw` is a section that httpd has made, and lives for `'s`.
     pub(super) unsafe fn new(raw: *mut sys::ap_conf_vector_t) -> Self {
         Self { raw, life: PhantomData }
     }
@@ -45,7 +45,7 @@ impl<'s> Section<'s> {
         unsafe { self.core().as_ref() }
     }
 
-    /// The path that the section is for, without the slash at its end, and whether it has wildcards; nothing of a regular
+    /// The path that the section is for, without the slash at its end, and whether it has wildcards. None for a regular
     /// expression.
     pub fn path(self) -> Option<(&'s [u8], bool)> {
         let core = self.core_part().filter(|core| !core.d.is_null() && core.r.is_null())?;
@@ -54,14 +54,14 @@ impl<'s> Section<'s> {
         Some((path.strip_suffix(b"/").unwrap_or(path), core.d_is_fnmatch() != 0))
     }
 
-    /// The text of the regular expression that the section is for; nothing of a path.
+    /// The text of the section's regular expression. None for a path.
     pub fn expression(self) -> Option<&'s [u8]> {
         let core = self.core_part().filter(|core| !core.d.is_null() && !core.r.is_null())?;
         // SAFETY: httpd keeps the text of the expression where others have a path, as a C string.
         Some(unsafe { CStr::from_ptr(core.d) }.to_bytes())
     }
 
-    /// Whether the section is for what a regular expression matches.
+    /// Whether the section has a regular expression.
     pub fn is_regex(self) -> bool {
         self.core_part().is_some_and(|core| !core.r.is_null())
     }
@@ -180,7 +180,7 @@ impl<'s> CopyParts<'s> {
     }
 }
 
-/// What of `.htaccess` files is allowed in a directory, by sections that live for `'s`.
+/// What `.htaccess` files may say in a directory, by sections that live for `'s`.
 #[derive(Clone, Copy)]
 pub struct Override<'s> {
     pub(super) directives: u32,
@@ -195,14 +195,14 @@ unsafe impl Send for Override<'_> {}
 unsafe impl Sync for Override<'_> {}
 
 impl<'s> Override<'s> {
-    /// What a server allows where no section says anything.
+    /// The default of a server, for directories without a section.
     pub fn default_of(server: Server<'s>) -> Self {
         let nothing = Self { directives: 0, options: 0, list: ptr::null_mut(), life: PhantomData };
         // SAFETY: a server has defaults for its directories, which httpd makes for each.
         unsafe { nothing.merged_with(sys::realdoc_core_dir_config((*server.raw).lookup_defaults)) }
     }
 
-    /// What is allowed where a section applies as well.
+    /// The same after another section, which may allow more or less.
     #[must_use]
     pub fn merged(self, section: Section<'s>) -> Self {
         // SAFETY: core's part of a section, or null.
@@ -229,7 +229,7 @@ impl<'s> Override<'s> {
         self
     }
 
-    /// Whether httpd does not even look for the file.
+    /// Whether nothing is allowed: httpd then opens no file.
     pub fn is_nothing(self) -> bool {
         // SAFETY: null or a table of the configuration.
         self.directives == 0 && (self.list.is_null() || unsafe { sys::apr_is_empty_table(self.list) } != 0)

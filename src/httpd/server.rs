@@ -23,7 +23,7 @@ impl<'s> Server<'s> {
     /// Wraps a server.
     ///
     /// # Safety
-    /// It must live for `'s`, which is as long as its configuration.
+    /// The server lives for `'s`, as long as its configuration.
     pub unsafe fn new(raw: *mut sys::server_rec) -> Self {
         Self { raw, life: PhantomData }
     }
@@ -31,7 +31,7 @@ impl<'s> Server<'s> {
     /// The same server with a lifetime that the caller chooses.
     ///
     /// # Safety
-    /// It must not be used any longer than the server lives.
+    /// The server lives for `'t`.
     pub unsafe fn detached<'t>(self) -> Server<'t> {
         Server { raw: self.raw, life: PhantomData }
     }

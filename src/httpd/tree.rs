@@ -61,7 +61,7 @@ impl<'q, 'r> Request<'q, 'r> {
         self.as_ancestor().set_state(state);
     }
 
-    /// Makes a module keep nothing of the request.
+    /// Clears what a module keeps of the request.
     #[inline]
     pub fn unset_state<M: Module>(self) {
         self.as_ancestor().unset_state::<M>();
@@ -112,7 +112,7 @@ impl<'q, 'r> Ancestor<'q, 'r> {
         unsafe { set_own_config::<S::Module>((*self.raw).request_config, state.into_raw()) };
     }
 
-    /// Makes a module keep nothing of the request.
+    /// Clears what a module keeps of the request.
     #[inline]
     pub fn unset_state<M: Module>(self) {
         // SAFETY: a request has a configuration vector of its own.

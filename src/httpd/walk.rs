@@ -17,7 +17,7 @@ use super::section_list::SectionList;
 /// The status of a request; an error ends it.
 pub type Status = c_int;
 
-/// Left to whoever comes next.
+/// Left to the next function of the hook.
 pub const DECLINED: Status = sys::DECLINED;
 
 /// Done, and nothing is wrong.
@@ -49,7 +49,7 @@ impl<'q> Request<'q, '_> {
             }
         }
         // SAFETY: the request is live and used by this thread only; the list differs from its server in nothing but the
-        // sections, and lives as long as whoever made it promised.
+        // sections, and lives long enough (`SectionList::new`).
         unsafe {
             let _restore = Restore(self.raw, (*self.raw).server);
             (*self.raw).server = list.server;

@@ -16,7 +16,7 @@ use crate::request::in_use;
 use crate::request::lookup::look_up;
 use crate::request::variables;
 
-/// Pins a request again if its pin is for another server than the one that answers it by now, or if a module has given
+/// Pins a request again if its pin is for another server than the one that answers the request now, or if a module has given
 /// that server another docroot.
 pub fn repin_if_stale(request: Request<'_, '_>) {
     if Hold::of(request).is_some_and(|hold| !is_fresh(request, hold)) {
@@ -69,7 +69,7 @@ fn repin(request: Request<'_, '_>) {
     }
 }
 
-/// Pins the docroot of the server that answers the request by now.
+/// Pins the docroot of the server that answers the request now.
 fn pin_for<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) {
     if Hold::of(request).is_none_or(|hold| !is_for(hold, site)) {
         let root = request.root();

@@ -31,11 +31,11 @@ enum Test {
 
 /// What is known of a condition without looking at a request.
 pub enum Verdict {
-    /// It says the same of both names.
+    /// The condition is the same for both names.
     Same,
-    /// It is to be asked for both names.
+    /// The condition is evaluated for both names.
     Ask(Condition),
-    /// It may say something else of the real name, and cannot be asked.
+    /// The condition may differ for the real name, and cannot be evaluated.
     Unknown,
 }
 
