@@ -51,7 +51,7 @@ hooks! {
         configuring: Configuring<'s>, _log: Unused, _temporary: Unused, main: Server<'s>
     ) -> c_int, or ERROR; {
         directives::COMMANDS.state_true_context(&configuring);
-        if let Some(error) = check::error(main) {
+        if let Some(error) = check::error(&configuring, main) {
             log!(main, Level::Error, "{error}");
             return ERROR;
         }
@@ -76,7 +76,7 @@ hooks! {
         configuring: Configuring<'s>, _log: Unused, _temporary: Unused, main: Server<'s>
     ) -> c_int, or ERROR; {
         if !is_rehearsal() {
-            server::settle(&configuring, main, Rules::read(&configuring));
+            server::settle(&configuring, main, Rules::read(&configuring, main));
             warnings::log_kept(main);
         }
         sys::OK

@@ -161,9 +161,9 @@ impl NamedPath {
 /// The directives of the configuration with paths in their arguments.
 #[derive(Default)]
 pub struct Arguments<'s> {
-    lines: ByHost<'s, Line<'s>>,
+    lines: ByHost<Line<'s>>,
     /// `WSGIApplicationGroup` directives that give each release an interpreter of its own.
-    groups: ByHost<'s, ()>,
+    groups: ByHost<()>,
 }
 
 impl<'s> Arguments<'s> {

@@ -3,37 +3,36 @@
 //! Owns: finding what concerns a server. Must not: know what is made of directives.
 
 use std::collections::HashMap;
-use std::ffi::CStr;
 
 use crate::httpd::{Definition, Server};
 
 /// What is made of directives, by the virtual host that they stand in. With thousands of virtual hosts, each must find its
 /// own without looking at those of all others.
-pub struct ByHost<'s, T> {
+pub struct ByHost<T> {
     of_all: Vec<T>,
-    of_host: HashMap<(&'s CStr, u32), Vec<T>>,
+    of_host: HashMap<(usize, u32), Vec<T>>,
 }
 
-impl<T> Default for ByHost<'_, T> {
+impl<T> Default for ByHost<T> {
     fn default() -> Self {
         Self { of_all: Vec::new(), of_host: HashMap::new() }
     }
 }
 
-impl<'s, T> ByHost<'s, T> {
+impl<T> ByHost<T> {
     /// Adds what is made of a directive.
-    pub fn add(&mut self, definition: Definition<'s>, made: T) {
+    pub fn add(&mut self, definition: Definition<'_>, made: T) {
         match definition.virtual_host() {
-            Some(location) => self.of_host.entry(location).or_default().push(made),
+            Some(origin) => self.of_host.entry(origin).or_default().push(made),
             None => self.of_all.push(made),
         }
     }
 
     /// What concerns a server: what stands outside of all virtual hosts, which inherit it, and what stands in itself.
-    pub fn of(&self, server: Server<'s>) -> impl Iterator<Item = &T> {
-        // Most configurations have none in any, and to hash a location takes longer than to see that.
-        let location = if self.of_host.is_empty() { None } else { server.location() };
-        let of_host = location.and_then(|location| self.of_host.get(&location)).map_or(&[][..], Vec::as_slice);
+    pub fn of(&self, server: Server<'_>) -> impl Iterator<Item = &T> {
+        // Most configurations have none in any, and to hash an origin takes longer than to see that.
+        let origin = if self.of_host.is_empty() { None } else { server.origin() };
+        let of_host = origin.and_then(|origin| self.of_host.get(&origin)).map_or(&[][..], Vec::as_slice);
         self.of_all.iter().chain(of_host)
     }
 }

@@ -19,7 +19,7 @@ use crate::config::warnings::Warnings;
 use crate::httpd::{Configuring, Definition, Server};
 
 /// The error of the first server with `RealdocAssets` but without `RealdocReleases`.
-pub fn error(main: Server<'_>) -> Option<String> {
+pub fn error<'s>(configuring: &Configuring<'s>, main: Server<'s>) -> Option<String> {
     let lacks = |server: &Server<'_>| settings(*server).is_some_and(Settings::lacks_releases);
     let server = main.with_virtual_hosts().find(lacks)?;
     let prefixes = settings(server).and_then(Settings::assets)?;
@@ -27,7 +27,7 @@ pub fn error(main: Server<'_>) -> Option<String> {
     Some(format!(
         "RealdocAssets: '{}' of {} needs RealdocReleases, which says where releases live; set it, or RealdocAssets Off",
         prefixes.join(" "),
-        server.description()
+        server.description(configuring)
     ))
 }
 
@@ -37,7 +37,7 @@ pub fn check<'s>(configuring: &Configuring<'s>, main: Server<'s>, warnings: &mut
     let mut arguments = Arguments::default();
     // Arguments and docroots share few directories, so each has a cache of its own.
     let surveyor = Surveyor::<Os>::default();
-    Definition::each(configuring, |definition| {
+    Definition::each(configuring, main, |definition| {
         proxies.add(definition);
         arguments.add(definition, |path| surveyor.has_link(path));
     });
@@ -51,7 +51,7 @@ pub fn check<'s>(configuring: &Configuring<'s>, main: Server<'s>, warnings: &mut
             proxies.warn(server, &hops, warnings);
             arguments.warn(server, &hops, warnings);
         }
-        if let Some(warning) = refused(server, docroot, rules, &surveyor) {
+        if let Some(warning) = refused(configuring, server, docroot, rules, &surveyor) {
             warnings.add(warning);
         }
     }
@@ -63,7 +63,13 @@ fn links_of(docroot: &CStr, rules: &Rules, surveyor: &Surveyor<Os>) -> Vec<LinkH
 }
 
 /// The warning about a docroot whose link leads outside of the releases at present.
-fn refused(server: Server<'_>, path: &CStr, rules: &Rules, surveyor: &Surveyor<Os>) -> Option<String> {
+fn refused<'s>(
+    configuring: &Configuring<'s>,
+    server: Server<'s>,
+    path: &CStr,
+    rules: &Rules,
+    surveyor: &Surveyor<Os>,
+) -> Option<String> {
     let releases = rules.releases.as_ref()?;
     let docroot = Docroot::new(Path::new(OsStr::from_bytes(path.to_bytes())), rules.clone()).ok()?;
     let now = Moment::from_nanoseconds(0);
@@ -79,7 +85,7 @@ fn refused(server: Server<'_>, path: &CStr, rules: &Rules, surveyor: &Surveyor<O
         format!(
             "DocumentRoot {} of {}: every request is answered with 503 as long as it leads there ({failure}){hints}",
             path.to_string_lossy(),
-            server.description()
+            server.description(configuring)
         )
     })
 }

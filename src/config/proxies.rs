@@ -24,7 +24,7 @@ const SCHEME: &[u8] = b"fcgi://";
 /// The directives of the configuration that give a path to a FastCGI server.
 #[derive(Default)]
 pub struct Proxies<'s> {
-    lines: ByHost<'s, (Definition<'s>, &'s Path)>,
+    lines: ByHost<(Definition<'s>, &'s Path)>,
 }
 
 impl<'s> Proxies<'s> {

@@ -27,9 +27,9 @@ const CONTEXT: [&str; 3] = ["RewriteRule", "RewriteOptions", "SetEnvIfExpr"];
 /// The sections that have rules.
 #[derive(Default)]
 pub struct Rules<'s> {
-    directories: ByHost<'s, Directory<'s>>,
+    directories: ByHost<Directory<'s>>,
     /// `<Files>`, `<Location>` and `<If>` of a server.
-    others: ByHost<'s, Definition<'s>>,
+    others: ByHost<Definition<'s>>,
     /// What rules pass on in variables, and to other sections.
     pub context: Context,
 }
@@ -101,9 +101,9 @@ struct Directory<'s> {
 
 impl<'s> Rules<'s> {
     /// Reads the sections of the configuration. Keeps none if none has rules, as in most configurations.
-    pub fn read(configuring: &Configuring<'s>) -> Self {
+    pub fn read(configuring: &Configuring<'s>, main: Server<'s>) -> Self {
         let (mut directories, mut others, mut all) = (Vec::new(), Vec::new(), Vec::new());
-        Definition::each(configuring, |definition| {
+        Definition::each(configuring, main, |definition| {
             if ["<Directory", "<DirectoryMatch"].iter().any(|name| definition.is(name)) {
                 directories.push(definition);
             } else if OTHERS.iter().any(|name| definition.is(name)) && definition.is_of_server() {

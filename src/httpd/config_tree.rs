@@ -2,6 +2,7 @@
 //!
 //! Owns: what a directive says, where it stands, and which concern a server. Must not: know what httpd made of them.
 
+use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
 
@@ -9,6 +10,7 @@ use apache_sys as sys;
 
 use super::configuring::Configuring;
 use super::pool::{OwnPool, Pool};
+use super::server::Server;
 
 /// A directive as it is written in a configuration file.
 #[derive(Clone, Copy)]
@@ -24,13 +26,28 @@ unsafe impl Sync for Definition<'_> {}
 
 impl<'s> Definition<'s> {
     /// Calls `visit` for all directives of the configuration, wherever they are nested.
-    pub fn each(_: &Configuring<'s>, mut visit: impl FnMut(Self)) {
+    ///
+    /// The names of files that directives and servers come from are copied into the pool of the configuration before. Those
+    /// of mod_macro are in a pool that httpd destroys before it serves.
+    pub fn each(configuring: &Configuring<'s>, main: Server<'s>, mut visit: impl FnMut(Self)) {
+        let mut copies: HashMap<*const c_char, &'s CStr> = HashMap::new();
+        let mut lasting = |name: *const c_char| {
+            // SAFETY: the name is a C string, which is there as long as httpd is configuring itself.
+            let copy = || configuring.pool().copy(unsafe { CStr::from_ptr(name) }.to_bytes());
+            if name.is_null() { name } else { copies.entry(name).or_insert_with(copy).as_ptr() }
+        };
+        for server in main.with_virtual_hosts() {
+            // SAFETY: the server is live, and `Configuring` proves that only this thread reads or changes it.
+            unsafe { (*server.raw).defn_name = lasting((*server.raw).defn_name) };
+        }
         // SAFETY: httpd's tree of the configuration. `Configuring` proves that only this thread reads or changes it.
-        let mut level = vec![unsafe { sys::ap_conftree }.cast_const()];
+        let mut level = vec![unsafe { sys::ap_conftree }];
         while let Some(mut node) = level.pop() {
             while !node.is_null() {
+                // SAFETY: a node of the tree.
+                unsafe { (*node).filename = lasting((*node).filename) };
                 visit(Self { raw: node, life: PhantomData });
-                // SAFETY: a node of the tree; its children are null or another node.
+                // SAFETY: its children are null or another node.
                 unsafe {
                     if !(*node).first_child.is_null() {
                         level.push((*node).first_child);
@@ -83,11 +100,11 @@ impl<'s> Definition<'s> {
         CString::new(arguments).map(|arguments| words(pool.pool(), &arguments)).unwrap_or_default()
     }
 
-    /// Where the `<VirtualHost>` begins that it stands in, if it stands in one.
-    pub fn virtual_host(self) -> Option<(&'s CStr, u32)> {
+    /// The `<VirtualHost>` that it stands in, if it stands in one: as [`Server::origin`].
+    pub fn virtual_host(self) -> Option<(usize, u32)> {
         let mut node = self.raw;
         loop {
-            // SAFETY: a node's parent is null or a node; a node has a file name, a C string, and a line number.
+            // SAFETY: a node's parent is null or a node; a node has the address of a file name and a line number.
             unsafe {
                 node = (*node).parent;
                 if node.is_null() {
@@ -95,7 +112,7 @@ impl<'s> Definition<'s> {
                 }
                 let definition = Self { raw: node, life: PhantomData };
                 if definition.is("<VirtualHost") {
-                    return Some((CStr::from_ptr((*node).filename), (*node).line_num as u32));
+                    return Some(((*node).filename.addr(), (*node).line_num as u32));
                 }
             }
         }

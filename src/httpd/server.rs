@@ -66,22 +66,21 @@ impl<'s> Server<'s> {
         }
     }
 
-    /// The file and the line where the configuration begins this virtual host.
-    pub fn location(self) -> Option<(&'s CStr, u32)> {
-        // SAFETY: httpd's configuration has null or a C string there, and a plain number.
-        unsafe {
-            let file = (*self.raw).defn_name;
-            (!file.is_null()).then(|| (CStr::from_ptr(file), (*self.raw).defn_line_number))
-        }
+    /// Where the configuration begins this virtual host: the address of the file's name, and the line. For comparing only.
+    pub fn origin(self) -> Option<(usize, u32)> {
+        // SAFETY: the server is live.
+        let (file, line) = unsafe { ((*self.raw).defn_name, (*self.raw).defn_line_number) };
+        (!file.is_null()).then_some((file.addr(), line))
     }
 
     /// What the operator calls this server, and where the configuration defines it.
-    pub fn description(self) -> String {
-        // SAFETY: httpd's configuration has null or a C string there.
-        let name = unsafe { text((*self.raw).server_hostname) };
+    pub fn description(self, _: &Configuring<'s>) -> String {
+        // SAFETY: httpd's configuration has null or a C string there. The name of a file is there as long as httpd is
+        // configuring itself.
+        let (name, file) = unsafe { (text((*self.raw).server_hostname), text((*self.raw).defn_name)) };
         let name = name.map_or("(no ServerName)".into(), CStr::to_string_lossy);
-        match self.location() {
-            Some((file, line)) => format!("{name} ({}:{line})", file.to_string_lossy()),
+        match self.origin().zip(file) {
+            Some(((_, line), file)) => format!("{name} ({}:{line})", file.to_string_lossy()),
             None => format!("{name} (main server)"),
         }
     }

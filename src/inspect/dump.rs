@@ -12,20 +12,20 @@ use crate::inspect::in_use;
 use crate::request::sections::following;
 
 /// The docroots of all servers, as text.
-pub fn table(configuring: &Configuring<'_>, main: Server<'_>) -> String {
+pub fn table<'s>(configuring: &Configuring<'s>, main: Server<'s>) -> String {
     let mut text = String::new();
     // Writing to a `String` cannot fail.
     let _ = in_use::describe(&mut text, configuring.pool(), main);
     text.push_str("mod_realdoc docroots:\n");
     for server in main.with_virtual_hosts() {
         // Writing to a `String` cannot fail.
-        let _ = describe(&mut text, server);
+        let _ = describe(&mut text, configuring, server);
     }
     text
 }
 
-fn describe(text: &mut String, server: Server<'_>) -> std::fmt::Result {
-    writeln!(text, "{}", server.description())?;
+fn describe<'s>(text: &mut String, configuring: &Configuring<'s>, server: Server<'s>) -> std::fmt::Result {
+    writeln!(text, "{}", server.description(configuring))?;
     let Some(path) = server.configured_document_root() else {
         return writeln!(text, "    docroot: none");
     };

@@ -29,6 +29,7 @@ mod http2;
 mod in_use;
 mod layouts;
 mod lifecycle;
+mod macros;
 mod many_releases;
 mod memory;
 mod modules;
