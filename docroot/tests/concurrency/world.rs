@@ -60,7 +60,8 @@ impl World {
         }
     }
 
-    fn text(&self, link: &str) -> Option<&'static str> {
+    /// The text of a link now, if it is one.
+    pub fn text(&self, link: &str) -> Option<&'static str> {
         self.links.borrow().get(link).and_then(|history| history.last()).and_then(|&(_, text)| text)
     }
 

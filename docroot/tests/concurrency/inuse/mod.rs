@@ -1,35 +1,36 @@
 //! The proof that no release is removed under a request: requests count, look and serve, while a tool flips, reads and
 //! removes, in every order.
 //!
-//! Owns: what each side does, as it should and sabotaged. The code that counts and reads is that of the library, and so
-//! is the docroot that is looked at; each access of the shared memory and each system call is one step.
+//! Owns: what each side does, as it should and sabotaged. What counts, looks and reads is the library's: a request enters
+//! by [`Docroot::enter`], and else makes the same calls as the module's `src/request/in_use.rs`. Each access of the shared
+//! memory, each reading of the clock and each system call is one step.
 
 mod explore;
 mod memory;
 mod tests;
+mod view;
 
 use std::cell::Cell;
-use std::collections::HashMap;
-use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use corosensei::Yielder;
 use docroot::inuse::format::{ANY, COUNTERS, LOOKING, RECORDS, RUNNING, SHARD_COUNT, WINDOW};
 use docroot::inuse::{EntryCell, Release, Slot, SlotDrain, Ticket, Words};
-use docroot::{Answer, Cache, Docroot, Moment, Releases, Resolution, Rules};
+use docroot::{Answer, Cache, Docroot, Event, Lookup, Moment, Releases, Resolution, Rules};
 
 use crate::c_path;
-use crate::world::{Change, Seen, Unit, World};
+use crate::world::{Change, Unit, World};
 
 use memory::{Memory, pause, resumed, wait};
+use view::View;
 
 /// How a request goes about it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Request {
     /// As it should.
     Honest,
-    /// It looks first and counts afterwards.
+    /// It looks first and counts afterwards: the clock and the links that it goes by are those from before the count.
     LooksFirst,
     /// It ends its looking before it counts.
     LooksTooShort,
@@ -60,6 +61,8 @@ struct Scenario {
     is_warm: bool,
     /// Whether it has an entry for that release.
     has_entry: bool,
+    /// Whether only requests know the docroot, so that each of them needs a lookup.
+    is_computed: bool,
     /// Whether it claims its slot only while the scenario runs.
     claims_late: bool,
     /// Whether a request of another docroot needs an entry, and the release's entry is the next to be used.
@@ -77,6 +80,7 @@ const USUAL: Scenario = Scenario {
     window: 0,
     is_warm: true,
     has_entry: true,
+    is_computed: false,
     claims_late: false,
     reuses: false,
     ids_are_stale: false,
@@ -98,28 +102,35 @@ fn release(path: &str) -> Release {
     Release::new(path.as_bytes(), 1, inode)
 }
 
+/// The paths that a docroot may lead to.
+const PATHS: [&str; 3] = [OLD, "/2", "/3"];
+
 /// What all threads of one run share.
 struct Run {
     world: World,
     memory: Memory,
     slot: Slot<Memory>,
-    docroot: Arc<Docroot>,
+    cache: Cache,
+    rules: usize,
+    /// The docroot, if the configuration names it.
+    configured: Option<Arc<Docroot>>,
     window: u64,
-    entries: HashMap<&'static str, EntryCell>,
+    /// The entry of a release that nobody removes.
+    other: EntryCell,
     /// Whether a tool is about to remove the release.
     is_claimed: Cell<bool>,
     /// When the process claimed its slot, if it has.
     claimed: Cell<Option<Moment>>,
-    /// Whether requests ask whether a release is claimed.
-    asks: bool,
     /// How many requests were served from the release, and how many when it was gone.
     served: Cell<[u64; 2]>,
+    /// How many requests needed no lookup.
+    entered: Cell<u64>,
     is_removed: Cell<bool>,
 }
 
 impl Run {
     fn new(scenario: &Scenario) -> Self {
-        let world = World::new(UNIT, &[("/c", OLD)], &["/1", "/2", "/3", "/9"]);
+        let world = World::new(UNIT, &[("/c", OLD)], &[OLD, "/2", "/3", "/9"]);
         let releases = scenario.releases.map(|pattern| {
             let mut releases = Releases::default();
             releases.add(pattern.as_bytes()).expect("a pattern");
@@ -127,41 +138,43 @@ impl Run {
         });
         let mut cache = Cache::default();
         let rules = cache.rules(&Rules { releases, ..Rules::default() });
-        let docroot = cache.configured(&c_path("/c".as_ref()), rules).expect("an absolute path");
+        let path = c_path("/c".as_ref());
+        let configured = (!scenario.is_computed).then(|| cache.configured(&path, rules).expect("an absolute path"));
         let memory = Memory::default();
         memory.store(SHARD_COUNT, 1);
         memory.store(WINDOW, scenario.window * UNIT.0);
-        let entries = ["/1", "/2", "/3", "/9"].map(|path| (path, EntryCell::new()));
         Self {
             slot: Slot::new(memory.clone(), Moment::default(), 1),
             memory,
             world,
-            docroot,
+            cache,
+            rules,
+            configured,
             window: scenario.window * UNIT.0,
-            entries: HashMap::from(entries),
+            other: EntryCell::new(),
             is_claimed: Cell::new(false),
             claimed: Cell::new((!scenario.claims_late).then(Moment::default)),
-            asks: scenario.releases.is_some(),
             served: Cell::new([0; 2]),
+            entered: Cell::new(0),
             is_removed: Cell::new(false),
         }
     }
 
     /// What happened before.
     fn set_up(&self, scenario: &Scenario, yielder: &Yielder<(), ()>) {
-        if scenario.is_warm {
-            self.docroot.lookup(&Seen::new(&self.world, yielder), self.world.now(), Duration::ZERO);
-        }
+        let warm = scenario.is_warm.then(|| self.lookup(&View::new(&self.world, yielder), Duration::ZERO));
         resumed(None);
         let enter = |path: &str, entry: &EntryCell| {
             let ticket = self.slot.look().enter(&release(path), entry, 0);
             self.slot.leave(ticket);
         };
+        let old = EntryCell::new();
+        let old = warm.as_ref().and_then(|(_, lookup)| lookup.answer.resolved()).map_or(&old, |found| found.entry());
         if scenario.has_entry {
-            enter(OLD, &self.entries[OLD]);
+            enter(OLD, old);
         }
         if scenario.reuses {
-            self.slot.retire(&self.entries[OLD]);
+            self.slot.retire(old);
             for number in 0..RETIRED {
                 let entry = EntryCell::new();
                 enter(&format!("/old/{number}"), &entry);
@@ -181,14 +194,8 @@ impl Run {
     fn request(&self, how: Request, yielder: &Yielder<(), ()>) {
         resumed(Some(yielder));
         pause();
-        let seen = Seen::new(&self.world, yielder);
-        let (ticket, path) = match self.fast(how, &seen, yielder) {
-            Some(found) => found,
-            None => match self.slow(how, &seen, yielder) {
-                Some(found) => found,
-                None => return,
-            },
-        };
+        let found = self.configured.as_ref().and_then(|docroot| self.fast(how, docroot, yielder));
+        let Some((ticket, path)) = found.or_else(|| self.slow(how, yielder)) else { return };
         for _ in 0..2 {
             pause();
             let [served, lost] = self.served.get();
@@ -198,57 +205,76 @@ impl Run {
         self.slot.leave(ticket);
     }
 
-    fn name(&self, resolution: &Resolution) -> &'static str {
+    fn name(resolution: &Resolution) -> &'static str {
         let path = resolution.docroot().to_str().expect("text");
-        self.entries.get_key_value(path).expect("a release").0
+        PATHS.into_iter().find(|&known| known == path).expect("a release")
     }
 
-    fn fast(&self, how: Request, seen: &Seen<'_>, yielder: &Yielder<(), ()>) -> Option<(Ticket, &'static str)> {
-        // Whatever its age.
-        let presumed = self.docroot.remembered(self.world.now(), u64::MAX)?;
-        let path = self.name(presumed);
-        let look = || {
+    /// As [`Docroot::enter`] does it.
+    fn fast(&self, how: Request, docroot: &Docroot, yielder: &Yielder<(), ()>) -> Option<(Ticket, &'static str)> {
+        let clock = || {
             pause();
             let now = self.world.now();
             pause();
-            let found = match self.window {
-                0 => self.docroot.checked(seen, now, 0),
-                window => self.docroot.remembered(now, window),
-            };
-            resumed(Some(yielder));
-            found.filter(|found| ptr::eq(*found, presumed)).map(|_| path)
+            now
         };
-        if how == Request::LooksFirst {
-            let path = look()?;
-            return self.slot.enter(&self.entries[path], 0, || Some(path));
-        }
-        self.slot.enter(&self.entries[path], 0, look)
+        let view = View::new(&self.world, yielder);
+        let entered = if how == Request::LooksFirst {
+            let (now, view) = (clock(), view.frozen("/c"));
+            docroot.enter(&self.slot, 0, &view, || now, self.window)
+        } else {
+            docroot.enter(&self.slot, 0, &view, clock, self.window)
+        };
+        let (ticket, resolution) = entered?;
+        self.entered.set(self.entered.get() + 1);
+        Some((ticket, Self::name(resolution)))
     }
 
-    fn slow(&self, how: Request, seen: &Seen<'_>, yielder: &Yielder<(), ()>) -> Option<(Ticket, &'static str)> {
+    /// As the module does it where a lookup is needed.
+    fn slow(&self, how: Request, yielder: &Yielder<(), ()>) -> Option<(Ticket, &'static str)> {
         let mut looking = self.slot.look();
         pause();
-        let now = self.world.now();
-        let every = if how == Request::BelievesParent { self.every() } else { self.own_window(now) };
-        let answer = self.docroot.lookup(seen, now, every).answer;
-        resumed(Some(yielder));
-        let Answer::Resolved(resolution) = answer else { return None };
-        let path = self.name(&resolution);
+        let view = View::new(&self.world, yielder);
+        let every = if how == Request::BelievesParent { self.every() } else { self.own_window(self.world.now()) };
+        let (_docroot, Lookup { answer, event }) = self.lookup(&view, every);
+        if let Some(Event::Resolved { before: Some(before), .. }) = event.as_deref() {
+            self.slot.retire(before.entry());
+        }
+        let Answer::Resolved(served) = answer else { return None };
+        let path = Self::name(&served);
         if how == Request::LooksTooShort {
             drop(looking);
             looking = self.slot.look();
         }
-        let (release, entry) = (release(path), &self.entries[path]);
-        let ticket = if self.asks {
+        if served.is_linked
+            && event.is_none()
+            && let Some((ticket, ())) = self.slot.enter(served.entry(), 0, || Some(()))
+        {
+            return Some((ticket, path));
+        }
+        let release = release(path);
+        let ticket = if served.is_linked {
+            looking.enter(&release, served.entry(), 0)
+        } else {
             let is_claimed = || {
                 pause();
                 how != Request::IgnoresClaim && path == OLD && self.is_claimed.get()
             };
-            looking.enter_unlinked(&release, entry, 0, is_claimed)?
-        } else {
-            looking.enter(&release, entry, 0)
+            looking.enter_unlinked(&release, served.entry(), 0, is_claimed)?
         };
         Some((ticket, path))
+    }
+
+    /// A lookup that begins now.
+    fn lookup(&self, view: &View<'_>, every: Duration) -> (Arc<Docroot>, Lookup) {
+        let now = self.world.now();
+        match &self.configured {
+            Some(docroot) => (Arc::clone(docroot), docroot.lookup(view, now, every)),
+            None => {
+                let path = c_path("/c".as_ref());
+                self.cache.computed(&path, self.rules, view, now, every).expect("an absolute path")
+            }
+        }
     }
 
     /// As [`Slot::window`], which knows one moment of a claim only; here the slot is made before.

@@ -8,6 +8,8 @@ fn holds(name: &str, scenario: &Scenario) {
     assert_eq!(outcome.lost, None, "a release was removed under a request");
     // Else it would show nothing.
     assert!(outcome.served > 0 && outcome.schedules > 100, "{outcome:?}");
+    let may_enter = scenario.is_warm && scenario.has_entry && !scenario.is_computed;
+    assert!(outcome.entered > 0 || !may_enter, "no request entered without a lookup: {outcome:?}");
 }
 
 /// The exploration is strong enough to see what the sabotage breaks.
@@ -41,6 +43,17 @@ fn requests_of_a_new_process() {
     }
 }
 
+/// Each request needs a lookup.
+#[test]
+fn computed_docroots() {
+    for window in WINDOWS {
+        let scenario = Scenario { window, is_computed: true, has_entry: false, ..USUAL };
+        holds(&format!("two requests of a computed docroot, a window of {window} steps"), &scenario);
+    }
+    let requests = LOOKS_TOO_SHORT;
+    fails("the same, looking too short", &Scenario { is_computed: true, has_entry: false, requests, ..USUAL });
+}
+
 #[test]
 fn a_flip_and_back_and_away() {
     let flips = &[Change::Link("/c", Some("/2")), Change::Link("/c", Some("/1")), Change::Link("/c", Some("/2"))];
@@ -67,7 +80,12 @@ fn the_last_good_release() {
     for window in WINDOWS {
         holds(&format!("the last good release, a window of {window} steps"), &Scenario { window, ..scenario.clone() });
     }
-    fails("the same without asking for a claim", &Scenario { requests: &[Request::IgnoresClaim], ..scenario });
+    fails("the same without asking", &Scenario { requests: &[Request::IgnoresClaim], ..scenario.clone() });
+    // What the first has found is what the second remembers.
+    for window in WINDOWS {
+        let scenario = Scenario { window, requests: USUAL.requests, interruptions: 2, ..scenario.clone() };
+        holds(&format!("two requests and the last good release, a window of {window} steps"), &scenario);
+    }
 }
 
 /// A process that claims its slot when a reader has passed by.
@@ -88,7 +106,7 @@ fn a_process_that_comes_late() {
 
 #[test]
 fn looking_first_is_found() {
-    for window in [0, 18] {
+    for window in WINDOWS {
         fails("looking first", &Scenario { window, requests: LOOKS_FIRST, ..USUAL });
     }
 }
