@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::inuse::format::{
-    HEADER, HEADER_WORDS, MAGIC, PAGE_WORDS, SHARD_COUNT, SHARDS, SLOT_BYTES, SLOT_WORDS, SLOTS, STATE, UNCOUNTED,
-    WINDOW, slot_offset,
+    ALIVE, HEADER, HEADER_WORDS, MAGIC, PAGE_WORDS, SHARD_COUNT, SHARDS, SLOT_BYTES, SLOT_WORDS, SLOTS, STATE,
+    UNCOUNTED, WINDOW, slot_offset,
 };
 use crate::inuse::os::{self, Lock, Mapping};
 use crate::inuse::process::Process;
@@ -136,7 +136,8 @@ impl File {
         self.0.write_all_at(&bytes, 0)
     }
 
-    /// Takes a slot for `process`, this one, which serves no request yet: in a child of the server, once. `window` is the
+    /// Takes a slot for `process`, this one, which serves no request yet: in a child of the server, once, in a thread that
+    /// lives as long as the process. `window` is the
     /// longest time for which the process goes without a look at a docroot, and `now` the present moment. A process with one thread needs one of
     /// `shards`, another [`SHARDS`].
     ///
@@ -153,10 +154,12 @@ impl File {
     fn claim_slot(&self, process: &Process, now: Moment, window: Duration, shards: usize) -> io::Result<Slot> {
         for number in 0..SLOTS {
             // A process gets the lock that it has already.
-            if self.owner(number)? == Some(*process) || !os::lock(&self.0, number, Lock::Exclusive)? {
+            if self.owner(number)?.is_some_and(|(owner, _)| owner == *process)
+                || !os::lock(&self.0, number, Lock::Exclusive)?
+            {
                 continue;
             }
-            if self.owner(number)?.is_some_and(|owner| owner.lives_without_lock()) {
+            if self.owner(number)?.is_some_and(|(owner, mutex)| owner.lives_without_lock(mutex)) {
                 os::lock(&self.0, number, Lock::Free)?;
                 continue;
             }
@@ -168,10 +171,10 @@ impl File {
         Err(io::ErrorKind::StorageFull.into())
     }
 
-    /// Who uses a slot, or used it last.
-    fn owner(&self, number: u64) -> io::Result<Option<Process>> {
+    /// Who uses a slot, or used it last; and the first word of the mutex that tells whether it lives.
+    fn owner(&self, number: u64) -> io::Result<Option<(Process, u64)>> {
         let header = slot_header(&self.0, number)?;
-        Ok((header[STATE - HEADER] == MAGIC).then(|| Process::of(&header)))
+        Ok((header[STATE - HEADER] == MAGIC).then(|| (Process::of(&header), header[ALIVE - HEADER])))
     }
 
     fn take(&self, number: u64, process: &Process, now: Moment, window: Duration, shards: usize) -> io::Result<Slot> {
@@ -182,10 +185,11 @@ impl File {
         }
         // This makes the file long enough, and never shorter, whoever else does the same.
         self.0.write_all_at(&[0; PAGE_WORDS * 8], slot + HEADER as u64 * 8)?;
-        let words = Mapping::own(Arc::clone(&self.0), number)?;
+        let mut words = Mapping::own(Arc::clone(&self.0), number)?;
         if !words.reserve(HEADER..SLOT_WORDS) {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        words.hold()?;
         process.write(&words);
         words.store(WINDOW, u64::try_from(window.as_nanos()).unwrap_or(u64::MAX));
         let shards = shards.clamp(1, SHARDS).next_power_of_two();

@@ -20,7 +20,7 @@
 //! | [`COUNTERS`] | for each four entries one cache line a shard, each with four pairs: requests, failed requests |
 //! | [`RECORDS`] | [`ENTRIES`] records of four words: id, device, inode, where the path is (first cell, length) |
 //! | [`ARENA`] | the paths of the releases, in cells of a cache line |
-//! | [`HEADER`] | who owns the slot, the window, how many are looking, the counters of *any* release |
+//! | [`HEADER`] | who owns the slot and whether it lives, the window, how many are looking, the counters of *any* release |
 //!
 //! The header is the last page, so that a process makes the file long enough by writing its own header.
 //!
@@ -89,6 +89,9 @@ pub const LENGTH: usize = HEADER + LINE;
 pub const LOOKING: [usize; 2] = [HEADER + 2 * LINE, HEADER + 3 * LINE];
 /// Which of the two new walks count in.
 pub const LOOKING_NOW: usize = HEADER + 4 * LINE;
+/// A robust mutex that the owner holds: the kernel marks it when the owner ends in whatever way, and whoever reads it needs
+/// no view of the owner's PID namespace.
+pub const ALIVE: usize = HEADER + 5 * LINE;
 /// The pairs of counters of requests whose release has no entry, one line a shard.
 pub const ANY: usize = HEADER + 8 * LINE;
 

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 
-use crate::inuse::format::{SLOT_BYTES, SLOT_WORDS, slot_offset};
+use crate::inuse::format::{ALIVE, LINE, SLOT_BYTES, SLOT_WORDS, slot_offset};
 use crate::inuse::words::Words;
 
 /// A slot of the file in the memory of this process.
@@ -25,6 +26,8 @@ pub struct Mapping {
     own: NonNull<AtomicU64>,
     /// For memory that is reserved later: the file, and where the slot is in it.
     reserve: Option<(Arc<File>, u64)>,
+    /// Whether a thread of this process has taken the mutex of the slot.
+    is_held: bool,
 }
 
 // SAFETY: all that a mapping points to are atomics in memory that stays mapped until it is dropped.
@@ -40,7 +43,8 @@ impl Mapping {
     /// The slot of this process, to count in.
     pub(crate) fn own(file: Arc<File>, number: u64) -> io::Result<Self> {
         let slot = map(&file, number, libc::PROT_READ | libc::PROT_WRITE)?;
-        let mut mapping = Self { slot, own: NonNull::from(&OTHERS), reserve: Some((file, slot_offset(number))) };
+        let mut mapping =
+            Self { slot, own: NonNull::from(&OTHERS), reserve: Some((file, slot_offset(number))), is_held: false };
         // SAFETY: a new private mapping of no file, where the kernel chooses.
         let page = unsafe {
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -62,7 +66,43 @@ impl Mapping {
 
     /// Any slot, to read it. It must lie within the file.
     pub(crate) fn shared(file: &File, number: u64) -> io::Result<Self> {
-        Ok(Self { slot: map(file, number, libc::PROT_READ)?, own: NonNull::from(&OTHERS), reserve: None })
+        Ok(Self {
+            slot: map(file, number, libc::PROT_READ)?,
+            own: NonNull::from(&OTHERS),
+            reserve: None,
+            is_held: false,
+        })
+    }
+
+    /// Takes the mutex of the slot for the calling thread, which must be the one that lives as long as its process. When it
+    /// ends, by a signal too, the kernel says so in the mutex. A forked process does not hold it.
+    #[cfg(target_env = "gnu")]
+    pub(crate) fn hold(&mut self) -> io::Result<()> {
+        let checked = |error| if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) };
+        let mut attributes = MaybeUninit::uninit();
+        let attributes = attributes.as_mut_ptr();
+        // SAFETY: the attributes are initialised first. The mutex lies in a line of the mapped slot that has room for it
+        // and that no other process writes, because this one has claimed the slot; it stays mapped until it is unlocked.
+        unsafe {
+            checked(libc::pthread_mutexattr_init(attributes))?;
+            checked(libc::pthread_mutexattr_setpshared(attributes, libc::PTHREAD_PROCESS_SHARED))?;
+            checked(libc::pthread_mutexattr_setrobust(attributes, libc::PTHREAD_MUTEX_ROBUST))?;
+            checked(libc::pthread_mutex_init(self.mutex(), attributes))?;
+            checked(libc::pthread_mutexattr_destroy(attributes))?;
+            checked(libc::pthread_mutex_lock(self.mutex()))?;
+        }
+        self.is_held = true;
+        Ok(())
+    }
+
+    /// The layout of a mutex is known of glibc only. See [`is_held`].
+    #[cfg(not(target_env = "gnu"))]
+    pub(crate) fn hold(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn mutex(&self) -> *mut libc::pthread_mutex_t {
+        self.word(ALIVE).as_ptr().cast()
     }
 
     #[inline]
@@ -87,6 +127,12 @@ fn map(file: &File, number: u64, protection: i32) -> io::Result<NonNull<[AtomicU
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        // SAFETY: the mutex was initialised, and the slot is mapped.
+        if self.is_held && unsafe { libc::pthread_mutex_unlock(self.mutex()) } != 0 {
+            // Another thread holds it, or its parent process: the memory must stay, because the C library has a list of
+            // what each thread holds.
+            return;
+        }
         // SAFETY: both were mapped with these sizes, and nothing borrows from a mapping that is dropped.
         unsafe {
             libc::munmap(self.slot.as_ptr().cast(), SLOT_BYTES as usize);
@@ -228,6 +274,22 @@ pub(crate) fn flock(file: &File, is_exclusive: bool) -> io::Result<bool> {
     }
 }
 
+/// Whether the thread that has taken the mutex of a slot lives, by the first word of the mutex.
+#[cfg(target_env = "gnu")]
+pub(crate) fn is_held(mutex: u64) -> bool {
+    // The number of the thread, without the two bits that say that others wait and that the thread has ended.
+    const THREAD: u32 = 0x3FFF_FFFF;
+    // The C library's lock is the first half of the word.
+    let [a, b, c, d, ..] = mutex.to_ne_bytes();
+    u32::from_ne_bytes([a, b, c, d]) & THREAD != 0
+}
+
+/// In doubt it lives.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) fn is_held(_: u64) -> bool {
+    true
+}
+
 /// The user that this process acts as.
 pub(crate) fn user() -> u32 {
     // SAFETY: the call takes nothing and cannot fail.
@@ -240,3 +302,6 @@ pub(crate) fn process_exists(pid: i32) -> bool {
     let found = unsafe { libc::kill(pid, 0) } == 0;
     found || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
 }
+
+#[cfg(target_env = "gnu")]
+const _: () = assert!(size_of::<libc::pthread_mutex_t>() <= LINE * 8);

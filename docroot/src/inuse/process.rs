@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use crate::inuse::format::{BOOT, HEADER, LINE, NAMESPACE, PID, START};
+use crate::inuse::format::{ALIVE, BOOT, HEADER, NAMESPACE, PID, START};
 use crate::inuse::os;
 use crate::inuse::words::Words;
 
@@ -27,8 +27,8 @@ impl Process {
         Self { pid: pid.into(), start, boot: boot(), namespace: namespace() }
     }
 
-    /// The owner of a slot, by the first words of its header.
-    pub(crate) fn of(header: &[u64; LINE]) -> Self {
+    /// The owner of a slot, by its header.
+    pub(crate) fn of(header: &OwnerWords) -> Self {
         let [pid, start, namespace] = [PID, START, NAMESPACE].map(|word| header[word - HEADER]);
         Self { pid, start, boot: [header[BOOT - HEADER], header[BOOT + 1 - HEADER]], namespace }
     }
@@ -42,18 +42,28 @@ impl Process {
     }
 
     /// Whether this process, whose byte is not locked, lives all the same: some part of it has closed a descriptor of the
-    /// file, and lost the lock with that. In doubt it lives. Processes of another PID namespace cannot be found by number.
-    pub(crate) fn lives_without_lock(&self) -> bool {
-        if self.pid == 0 || self.start == 0 || self.boot != boot() || self.namespace != namespace() {
+    /// file, and lost the lock with that. `mutex` is what its slot has at [`ALIVE`].
+    ///
+    /// `/proc` tells of a process of this PID namespace, unless it hides the processes of others. The mutex tells the rest:
+    /// there is no number for a process of another namespace, which may be that of a container.
+    pub(crate) fn lives_without_lock(&self, mutex: u64) -> bool {
+        let is_other = |this: [u64; 2]| self.boot != [0, 0] && this != [0, 0] && self.boot != this;
+        if self.pid == 0 || is_other(boot()) {
             return false;
         }
-        match stat(self.pid) {
-            Ok(stat) => stat.start == self.start && !stat.is_dead,
-            // `/proc` may hide the processes of others.
-            Err(_) => i32::try_from(self.pid).is_ok_and(os::process_exists),
+        if self.start != 0 && self.namespace != 0 && self.namespace == namespace() {
+            match stat(self.pid) {
+                Ok(stat) => return stat.start == self.start && !stat.is_dead,
+                Err(_) if !i32::try_from(self.pid).is_ok_and(os::process_exists) => return false,
+                Err(_) => {}
+            }
         }
+        os::is_held(mutex)
     }
 }
+
+/// The words of a slot's header that say whose it is, and whether its owner lives.
+pub(crate) type OwnerWords = [u64; ALIVE + 1 - HEADER];
 
 struct Stat {
     start: u64,
@@ -95,14 +105,21 @@ mod tests {
     fn this_process_lives_and_another_of_its_number_does_not() {
         let this = Process::current();
         assert!(this.start > 0 && this.boot != [0, 0] && this.namespace > 0, "{this:?}");
-        assert!(this.lives_without_lock());
+        assert!(this.lives_without_lock(0));
+        for other in
+            [Process { start: this.start + 1, ..this }, Process { boot: [1, 2], ..this }, Process { pid: 0, ..this }]
+        {
+            assert!(!other.lives_without_lock(1), "{other:?}");
+        }
+        // What its number does not tell.
         for other in [
-            Process { start: this.start + 1, ..this },
-            Process { boot: [1, 2], ..this },
             Process { namespace: 1, ..this },
-            Process { pid: 0, ..this },
+            Process { namespace: 0, ..this },
+            Process { start: 0, ..this },
+            Process { start: 0, boot: [0, 0], namespace: 0, ..this },
         ] {
-            assert!(!other.lives_without_lock(), "{other:?}");
+            assert!(other.lives_without_lock(1), "{other:?}");
+            assert!(!other.lives_without_lock(0) && !other.lives_without_lock(1 << 30), "{other:?}");
         }
     }
 

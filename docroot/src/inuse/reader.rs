@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::inuse::format::{
-    ANY, ARENA, CELLS, ENTRIES, HEADER, HEADER_WORDS, LENGTH, LINE, LOOKING, MAGIC, PATH_MAX, SHARD_COUNT, SHARDS,
-    STATE, UNCOUNTED, VERSION, WINDOW, counter_of, record, record_of, slot_offset, slots_in, split,
+    ALIVE, ANY, ARENA, CELLS, ENTRIES, HEADER, HEADER_WORDS, LENGTH, LINE, LOOKING, MAGIC, PATH_MAX, SHARD_COUNT,
+    SHARDS, STATE, UNCOUNTED, VERSION, WINDOW, counter_of, record, record_of, slot_offset, slots_in, split,
 };
 use crate::inuse::os::{self, Mapping};
-use crate::inuse::process::Process;
+use crate::inuse::process::{OwnerWords, Process};
 use crate::inuse::release::Release;
 use crate::inuse::words::Words;
 use crate::os::system::Errno;
@@ -214,7 +214,7 @@ impl Reader {
             let header = slot_header(&self.0, number)?;
             let process = Process::of(&header);
             let is_ready = header[STATE - HEADER] == MAGIC;
-            let lives = is_locked || (is_ready && process.lives_without_lock());
+            let lives = is_locked || (is_ready && process.lives_without_lock(header[ALIVE - HEADER]));
             if !lives {
                 continue;
             }
@@ -244,8 +244,8 @@ pub(crate) fn header_words(file: &fs::File) -> io::Result<Option<[u64; 4]>> {
 }
 
 /// The words of a slot's header that say whose it is.
-pub(crate) fn slot_header(file: &fs::File, number: u64) -> io::Result<[u64; LINE]> {
-    Ok(read_words(file, slot_offset(number) + HEADER as u64 * 8)?.unwrap_or_default())
+pub(crate) fn slot_header(file: &fs::File, number: u64) -> io::Result<OwnerWords> {
+    Ok(read_words(file, slot_offset(number) + HEADER as u64 * 8)?.unwrap_or([0; _]))
 }
 
 /// Words, read and not mapped: a file system gives memory to holes that are read through a mapping.

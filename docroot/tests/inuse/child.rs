@@ -32,7 +32,11 @@ impl Holder {
 
     /// The same, in another role.
     pub fn start_as(role: &str, file: &Path) -> Self {
-        let mut command = command(&std::env::current_exe().expect("the test program"), role, file);
+        Self::run(command(&std::env::current_exe().expect("the test program"), role, file))
+    }
+
+    /// A process that this command starts.
+    pub fn run(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a process");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let is_ready = lines.any(|line| line.expect("a line").contains("ready"));
@@ -70,6 +74,32 @@ pub fn command(program: &Path, role: &str, file: &Path) -> Command {
     let mut command = Command::new(program);
     command.args(["--exact", "child::child", "--nocapture"]).env(ROLE, role).env(FILE, file);
     command
+}
+
+/// The same, in a PID namespace of its own.
+pub fn in_namespace(inner: &Command) -> Command {
+    through(&["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"], inner)
+}
+
+/// A command that another program runs.
+pub fn through(outer: &[&str], inner: &Command) -> Command {
+    let mut command = Command::new(outer[0]);
+    command.args(&outer[1..]).arg(inner.get_program()).args(inner.get_args());
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
+}
+
+/// Whether namespaces can be made here. Where continuous integration runs as root, they must be.
+pub fn has_namespaces() -> bool {
+    let status = Command::new("unshare").args(["--mount", "--pid", "--fork", "--mount-proc", "true"]).status();
+    let has = status.is_ok_and(|status| status.success());
+    if !has {
+        // SAFETY: the call takes nothing and cannot fail.
+        let is_root = unsafe { libc::geteuid() } == 0;
+        assert!(!is_root || std::env::var_os("CI").is_none(), "CI is set, and root can make no namespaces");
+        eprintln!("not run: no namespaces can be made here");
+    }
+    has
 }
 
 /// What a process said that ran in the role "read".

@@ -3,11 +3,13 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use docroot::inuse::{EntryCell, File, InUse, Ticket, Unknown};
 
-use crate::child::{Holder, RELEASE, answer, command};
+use crate::child::{Holder, RELEASE, answer, command, has_namespaces, in_namespace, through};
 use crate::{Site, claim, drain, enter, open, poll, release};
 
 #[test]
@@ -111,10 +113,7 @@ fn others_read_by_group_or_not_at_all() {
         eprintln!("not run: only root can be another user");
         return;
     }
-    // Others may run it there.
-    fs::set_permissions(site.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let program = site.path("program");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let program = program_for_all(&site);
     let read = |group: u32| {
         let mut command = command(&program, "read", &site.file());
         command.uid(65534).gid(group);
@@ -126,24 +125,88 @@ fn others_read_by_group_or_not_at_all() {
     assert_eq!(read(metadata.gid()), format!("{:?}", InUse::Free));
 }
 
+/// A copy of the test program that any user may run, beside the file.
+fn program_for_all(site: &Site) -> PathBuf {
+    fs::set_permissions(site.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = site.path("program");
+    // In a process of its own: one that another test forks here would have the file open for writing, and nobody could run it.
+    assert!(Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap().success());
+    program
+}
+
+/// How readers run that see other processes, or fewer of them.
+const READERS: [&[&str]; 5] = [
+    &["env"],
+    &["unshare", "--pid", "--fork", "--mount-proc"],
+    &["unshare", "--pid", "--fork", "--mount-proc", "setpriv", "--reuid", "65534", "--regid", "0", "--clear-groups"],
+    &["setpriv", "--reuid", "65534", "--regid", "0", "--clear-groups"],
+    // `/proc` shows a user nothing of the processes of others.
+    &[
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        "mount -t proc -o hidepid=2 none /proc && exec setpriv --reuid 65534 --regid 0 --clear-groups \"$0\" \"$@\"",
+    ],
+];
+
+/// In use for any reader while the request runs, and free when its process has ended; whether the process has its lock, or
+/// lost it, and whether its number means something to the reader.
 #[test]
-fn a_reader_in_another_pid_namespace_sees_the_same() {
-    let site = Site::new();
-    let holder = Holder::start(&site.file());
-    let read = || {
-        let inner = command(&std::env::current_exe().unwrap(), "read", &site.file());
-        let mut outer = Command::new("unshare");
-        outer.args(["--pid", "--fork", "--mount-proc"]).arg(inner.get_program()).args(inner.get_args());
-        outer.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        answer(outer)
-    };
-    let Some(before) = read() else {
-        eprintln!("not run: no namespaces can be made here");
+fn readers_of_other_namespaces_and_users_see_the_same() {
+    if !has_namespaces() {
         return;
-    };
-    assert_eq!(before, format!("{:?}", InUse::Requests(1)));
-    holder.kill();
-    assert_eq!(read(), Some(format!("{:?}", InUse::Free)));
+    }
+    for role in ["hold", "lose"] {
+        for is_contained in [false, true] {
+            let site = Site::new();
+            let program = program_for_all(&site);
+            if fs::metadata(&program).unwrap().uid() != 0 {
+                eprintln!("not run: only root can be another user");
+                return;
+            }
+            let holder = command(&program, role, &site.file());
+            let holder = Holder::run(if is_contained { in_namespace(&holder) } else { holder });
+            let read = |how: &[&str]| answer(through(how, &command(&program, "read", &site.file())));
+            for how in READERS {
+                let expected = format!("{:?}", InUse::Requests(1));
+                assert_eq!(read(how), Some(expected), "{role}, contained: {is_contained}, {how:?}");
+            }
+            // Nobody takes its slot either.
+            let other = Holder::start(&site.file());
+            assert_eq!(open(&site.file()).in_use(&release(RELEASE)), InUse::Requests(2), "{role}, {is_contained}");
+            other.end();
+            holder.kill();
+            for how in READERS {
+                let free = format!("{:?}", InUse::Free);
+                let is_free = (0..1000).any(|_| {
+                    let is_free = read(how).as_ref() == Some(&free);
+                    // The kernel ends the processes of a namespace after the first of them.
+                    if !is_free {
+                        std::thread::sleep(Duration::from_millis(10));
+                    }
+                    is_free
+                });
+                assert!(is_free, "{role}, contained: {is_contained}, {how:?}: {:?}", read(how));
+            }
+        }
+    }
+}
+
+/// A container that starts again has another namespace, and the file of the time before.
+#[test]
+fn slots_of_a_namespace_that_is_gone_are_used_again() {
+    if !has_namespaces() {
+        return;
+    }
+    let site = Site::new();
+    let mut length = None;
+    for _ in 0..3 {
+        let program = std::env::current_exe().unwrap();
+        Holder::run(in_namespace(&command(&program, "hold", &site.file()))).end();
+        let now = fs::metadata(site.file()).unwrap().len();
+        assert_eq!(*length.get_or_insert(now), now);
+    }
 }
 
 /// A process that counts nothing, for want of memory or whatever, is not a process without requests.
@@ -162,18 +225,12 @@ fn a_process_without_a_slot_is_unknown() {
 /// A store into a hole kills a process where no memory is left for it.
 #[test]
 fn a_full_file_system_kills_nobody() {
+    if !has_namespaces() {
+        return;
+    }
     let site = Site::new();
     let inner = command(&std::env::current_exe().unwrap(), "fill", &site.file());
-    let mut outer = Command::new("unshare");
     let script = format!("mount -t tmpfs -o size=128k none {} && exec \"$0\" \"$@\"", site.directory.path().display());
-    outer.args(["--mount", "sh", "-c", &script]).arg(inner.get_program()).args(inner.get_args());
-    outer.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    match Command::new("unshare").args(["--mount", "true"]).status() {
-        Ok(status) if status.success() => {}
-        _ => {
-            eprintln!("not run: no namespaces can be made here");
-            return;
-        }
-    }
+    let outer = through(&["unshare", "--mount", "sh", "-c", &script], &inner);
     assert_eq!(answer(outer).as_deref(), Some("2000 true true"), "all are counted, some for any release");
 }
