@@ -94,10 +94,14 @@ pub fn all() -> Result<Vec<Column>> {
     Ok(columns)
 }
 
-/// The names of all columns.
+/// This module without and with the count of requests for each release. The first is what the other is compared with.
 ///
 /// # Errors
-/// As for [`all`].
-pub fn names() -> Result<Vec<&'static str>> {
-    Ok(all()?.iter().map(|column| column.name).collect())
+/// If this module does not build.
+pub fn in_use() -> Result<Vec<Column>> {
+    let column = |name, in_use: &str| -> Result<Column> {
+        let directives = format!("RealpathEvery 2\nRealdocInUse {in_use}");
+        Ok(Column { module: Some(Module::release()?), directives, ..Column::new(name) })
+    };
+    Ok(vec![column("RealdocInUse Off", "Off")?, column("RealdocInUse On", "On")?])
 }

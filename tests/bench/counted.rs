@@ -30,9 +30,8 @@ fn site() -> Site {
 }
 
 /// Adds the rows of what is counted.
-pub fn measure(table: &mut Table) -> Result<()> {
+pub fn measure(table: &mut Table, columns: &[Column]) -> Result<()> {
     let site = site();
-    let columns = column::all()?;
     let configs = |config: fn(&Column, &str, &str) -> Config| -> Vec<Config> {
         let of_column = |column: &Column| {
             let config = config(column, "current/htdocs", "releases/0/htdocs").modules(&["include"]);

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -12,7 +13,7 @@ use harness::process::private_memory;
 use harness::raw::Raw;
 use harness::{Config, Httpd, Mpm, Site};
 
-use crate::column::{self, Column};
+use crate::column::Column;
 use crate::table::{Compared, Table};
 
 const HOSTS: usize = 10_000;
@@ -31,13 +32,14 @@ struct Measured {
     start_instructions: f64,
     parent: f64,
     child: f64,
+    /// What the file of requests takes.
+    file: f64,
     first: f64,
     later: f64,
 }
 
 /// Adds the rows of many hosts.
-pub fn measure(table: &mut Table) -> Result<()> {
-    let columns = column::all()?;
+pub fn measure(table: &mut Table, columns: &[Column]) -> Result<()> {
     eprintln!("making {HOSTS} docroots");
     let site = site();
     let nothing = Measured {
@@ -47,6 +49,7 @@ pub fn measure(table: &mut Table) -> Result<()> {
         start_instructions: f64::NAN,
         parent: f64::NAN,
         child: f64::NAN,
+        file: f64::NAN,
         first: f64::NAN,
         later: f64::NAN,
     };
@@ -82,6 +85,7 @@ pub fn measure(table: &mut Table) -> Result<()> {
     row("instructions per host, start to end", |measured| measured.start_instructions, Compared::Ratio(0));
     row("parent, bytes per host", |measured| measured.parent, Compared::Difference(0));
     row("child after a request to each, bytes per host", |measured| measured.child, Compared::Difference(0));
+    row("file of requests after that, bytes per host", |measured| measured.file, Compared::Difference(0));
     row("first request to a host, µs", |measured| measured.first, Compared::Difference(1));
     row("second request, µs", |measured| measured.later, Compared::Difference(1));
     Ok(())
@@ -127,6 +131,8 @@ fn start(site: &Site, column: &Column, measured: &mut Measured, ask: bool) -> Re
         measured.first = ask_all(&httpd)?;
         measured.child = memory(child)? / HOSTS as f64;
         measured.later = ask_all(&httpd)?;
+        let file = fs::metadata(httpd.run_file("realdoc.inuse"));
+        measured.file = file.map_or(0.0, |file| (file.blocks() * 512) as f64 / HOSTS as f64);
     }
     httpd.finish();
     Ok(())

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use harness::Httpd;
 use harness::count::has_tool;
 
-use crate::column;
+use crate::column::Column;
 use crate::load::{Rounds, THREADS, flipper, rounds, run, site, start};
 use crate::table::Table;
 
@@ -16,12 +16,17 @@ use crate::table::Table;
 const ROUNDS_OF_A_START: usize = 3;
 
 /// Adds the rows of speed.
-pub fn measure(table: &mut Table) -> Result<()> {
+pub fn measure(table: &mut Table, columns: &[Column]) -> Result<()> {
+    measure_with(table, columns, &THREADS)
+}
+
+/// The same, for these numbers of threads.
+pub fn measure_with(table: &mut Table, columns: &[Column], threads: &[usize]) -> Result<()> {
     if !has_tool("wrk")? {
         return Ok(());
     }
-    let (rounds, columns) = (rounds()?, column::all()?);
-    for threads in THREADS {
+    let rounds = rounds()?;
+    for &threads in threads {
         let mut speeds = Rounds::new(columns.len());
         let (mut flips, mut seconds) = (0, 0.0);
         for begin in (0..rounds).step_by(ROUNDS_OF_A_START) {
@@ -29,7 +34,7 @@ pub fn measure(table: &mut Table) -> Result<()> {
             let servers: Vec<Httpd> =
                 columns.iter().map(|column| start(&site, column, threads)).collect::<Result<_>>()?;
             let flipper = flipper(&site);
-            for (server, column) in servers.iter().zip(&columns) {
+            for (server, column) in servers.iter().zip(columns) {
                 run(server, column, threads)?;
             }
             let (since, before) = (Instant::now(), flipper.now().returned);

@@ -16,17 +16,22 @@ use harness::count::has_tool;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-use crate::column::{self, Column};
+use crate::column::Column;
 use crate::load::{Rounds, Run, THREADS, child, flipper, rounds, run, site, start, threads};
 use crate::table::Table;
 
 /// Adds the rows of processor time.
-pub fn measure(table: &mut Table) -> Result<()> {
+pub fn measure(table: &mut Table, columns: &[Column]) -> Result<()> {
+    measure_with(table, columns, &THREADS)
+}
+
+/// The same, for these numbers of threads.
+pub fn measure_with(table: &mut Table, columns: &[Column], threads: &[usize]) -> Result<()> {
     if !has_tool("wrk")? {
         return Ok(());
     }
-    let (rounds, columns, [of_servers, of_load]) = (rounds()?, column::all()?, processors()?);
-    for threads in THREADS {
+    let (rounds, [of_servers, of_load]) = (rounds()?, processors()?);
+    for &threads in threads {
         let mut times = Rounds::new(columns.len());
         for round in 0..rounds {
             eprintln!("round {} of {rounds} with {threads} threads, all at once", round + 1);
@@ -35,11 +40,11 @@ pub fn measure(table: &mut Table) -> Result<()> {
                 columns.iter().map(|column| start(&site, column, threads)).collect::<Result<_>>()?;
             let flipper = flipper(&site);
             // The first run makes them warm; and once they answer, they have started all their threads.
-            let runs = run_all(&servers, &columns, threads, of_load).and_then(|_| {
+            let runs = run_all(&servers, columns, threads, of_load).and_then(|_| {
                 for server in &servers {
                     pin(child(server)?, of_servers)?;
                 }
-                run_all(&servers, &columns, threads, of_load)
+                run_all(&servers, columns, threads, of_load)
             });
             times.add(runs.map(|runs| runs.iter().map(|run| run.cpu).collect()));
             ensure!(flipper.stop() > 0, "nothing flipped");
