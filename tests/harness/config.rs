@@ -20,6 +20,7 @@ pub struct Config {
     more_ports: usize,
     environment: Vec<(String, String)>,
     under: Vec<String>,
+    through: Vec<String>,
     grants_nothing: bool,
 }
 
@@ -83,6 +84,13 @@ impl Config {
         self
     }
 
+    /// Runs httpd by a program that becomes httpd, with all its processes: `unshare`, `prlimit`.
+    #[must_use]
+    pub fn through(mut self, program: &[&str]) -> Self {
+        self.through = program.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// Listens on that many further ports, `${PORT_2}` being the first of them.
     #[must_use]
     pub fn more_ports(mut self, count: usize) -> Self {
@@ -101,6 +109,11 @@ impl Config {
 
     pub(crate) fn program(&self) -> &[String] {
         &self.under
+    }
+
+    /// What becomes httpd.
+    pub(crate) fn outer_program(&self) -> &[String] {
+        &self.through
     }
 
     pub(crate) fn variables(&self) -> &[(String, String)] {

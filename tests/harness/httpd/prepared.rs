@@ -27,6 +27,7 @@ pub(super) struct Prepared {
     pub(super) ports: Vec<u16>,
     environment: Vec<(String, String)>,
     under: Vec<String>,
+    through: Vec<String>,
 }
 
 impl Prepared {
@@ -37,7 +38,8 @@ impl Prepared {
         let place = Place { root: site.root(), run: run.path(), ports: &ports };
         let text = config.render(installation, mpm, module, &place);
         fs::write(run.configuration(), text)?;
-        Ok(Self { run, ports, environment: config.variables().to_vec(), under: config.program().to_vec() })
+        let (environment, under) = (config.variables().to_vec(), config.program().to_vec());
+        Ok(Self { run, ports, environment, under, through: config.outer_program().to_vec() })
     }
 
     /// With the module in its release build.
@@ -61,12 +63,17 @@ impl Prepared {
     pub(super) fn plain_command(&self, arguments: &[&str]) -> Result<Command> {
         let httpd = &Installation::find()?.httpd;
         let mut command = match self.under.split_first() {
-            None => match memcheck::command(self.run.path())? {
-                Some(mut command) => {
+            None => match (self.through.split_first(), memcheck::command(self.run.path())?) {
+                (Some((program, arguments)), _) => {
+                    let mut command = Command::new(program);
+                    command.args(arguments).arg(httpd);
+                    command
+                }
+                (None, Some(mut command)) => {
                     command.arg(httpd);
                     command
                 }
-                None => Command::new(httpd),
+                (None, None) => Command::new(httpd),
             },
             Some((program, arguments)) => {
                 let mut command = Command::new(program);

@@ -9,6 +9,7 @@ mod fallback;
 mod file;
 mod many;
 mod status;
+mod unclaimed;
 
 use std::fs;
 use std::path::{Path, PathBuf};
