@@ -7,6 +7,7 @@ mod deploys;
 mod endings;
 mod fallback;
 mod file;
+mod group;
 mod many;
 mod status;
 mod unclaimed;
