@@ -7,6 +7,34 @@
 
 use std::ffi::CStr;
 
+/// C strings one after another, in one allocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Strings(Box<[u8]>);
+
+impl Strings {
+    /// Takes the bytes of the strings, the last of which must be the NUL of the last string.
+    pub fn new(bytes: Vec<u8>) -> Option<Self> {
+        (bytes.last() == Some(&0)).then(|| Self(bytes.into_boxed_slice()))
+    }
+
+    /// All bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The first string. Its end need not be looked for: no request checks again what [`Strings::new`] has checked.
+    #[inline]
+    pub fn first(&self) -> Terminated<'_> {
+        Terminated(&self.0)
+    }
+
+    /// The string that begins here; `None` behind the end.
+    #[inline]
+    pub fn at(&self, offset: usize) -> Option<Terminated<'_>> {
+        if offset < self.0.len() { Some(Terminated(&self.0[offset..])) } else { None }
+    }
+}
+
 /// A C string that begins with these bytes and ends somewhere in them: a string whose length nobody has counted yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Terminated<'b>(&'b [u8]);

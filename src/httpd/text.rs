@@ -19,11 +19,14 @@ unsafe impl Send for Text<'_> {}
 unsafe impl Sync for Text<'_> {}
 
 impl<'p> Text<'p> {
-    /// The string that begins where `bytes` begin, if the last of them is a NUL, so that the string ends among them.
+    /// The string that begins where `bytes` begin.
+    ///
+    /// # Safety
+    /// There must be a NUL among the bytes.
     #[inline]
-    pub fn from_bytes(bytes: &'p [u8]) -> Option<Self> {
+    pub unsafe fn from_bytes(bytes: &'p [u8]) -> Self {
         // The pointer is to all of the bytes and not to the first alone, because all are read through it.
-        (bytes.last() == Some(&0)).then(|| Self { at: NonNull::from(bytes).cast(), life: PhantomData })
+        Self { at: NonNull::from(bytes).cast(), life: PhantomData }
     }
 
     /// The address. For comparing addresses only.
@@ -34,7 +37,7 @@ impl<'p> Text<'p> {
 
     /// The string with its length.
     pub fn to_c_str(self) -> &'p CStr {
-        // SAFETY: both constructors take a string that ends in NUL and lives for `'p`.
+        // SAFETY: the constructors take a string that ends in NUL and lives for `'p`.
         unsafe { CStr::from_ptr(self.at.as_ptr()) }
     }
 }

@@ -6,7 +6,7 @@ use std::ffi::CStr;
 use std::sync::Arc;
 
 use docroot::sections::Mapping;
-use docroot::{Answer, Failure, Resolution};
+use docroot::{Answer, Failure, Resolution, Terminated};
 
 use crate::config::server::Site;
 use crate::httpd::{Root, Text};
@@ -74,9 +74,12 @@ impl<'r> Pin<'r> {
 /// The docroot that a resolution gives to requests. None if there are no links: then requests keep the server's.
 #[inline]
 pub fn resolved_docroot(resolution: &Resolution) -> Option<Text<'_>> {
-    if resolution.has_links() {
-        resolution.docroot_terminated().and_then(|docroot| Text::from_bytes(docroot.bytes()))
-    } else {
-        None
-    }
+    if resolution.has_links() { Some(text(resolution.docroot_terminated())) } else { None }
+}
+
+/// A string of a resolution as httpd takes it.
+#[inline]
+pub fn text(string: Terminated<'_>) -> Text<'_> {
+    // SAFETY: the last byte of a `Terminated` is a NUL.
+    unsafe { Text::from_bytes(string.bytes()) }
 }

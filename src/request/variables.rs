@@ -6,6 +6,7 @@ use docroot::Resolution;
 
 use crate::config::server::Site;
 use crate::httpd::{Request, Text};
+use crate::request::pin::text;
 
 /// The docroot as configured or computed.
 const DOCUMENT_ROOT: &CStr = c"REALDOC_DOCUMENT_ROOT";
@@ -54,5 +55,5 @@ pub fn unset(request: Request<'_, '_>) {
 
 #[inline]
 fn release_of(resolution: &Resolution) -> Option<Text<'_>> {
-    resolution.release_terminated().and_then(|release| Text::from_bytes(release.bytes()))
+    resolution.release_terminated().map(text)
 }

@@ -8,14 +8,14 @@ use std::ffi::{CStr, CString};
 
 use crate::os::system::Errno;
 use crate::resolve::hop::LinkHop;
-use crate::terminated::Terminated;
+use crate::terminated::{Strings, Terminated};
 
 /// All strings of a resolution in one allocation, because there may be thousands of docroots. Each string ends in NUL:
 /// the resolved docroot; the name of the release, if there is one; the path and the target of each link; the text of
 /// each link. A target that is the resolved docroot is left empty, as that of most links.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packed {
-    strings: Box<[u8]>,
+    strings: Strings,
     /// The offset of the release's name; [`NO_RELEASE`] if there is none.
     release: u32,
     /// The offset of the first link.
@@ -60,24 +60,25 @@ impl Packed {
         for hop in hops {
             strings.extend(c_string(&hop.text)?.into_bytes_with_nul());
         }
-        Ok(Self { strings: strings.into_boxed_slice(), release: release_at, texts, links })
+        let strings = Strings::new(strings).ok_or(Errno(libc::EINVAL))?;
+        Ok(Self { strings, release: release_at, texts, links })
     }
 
     /// The resolved docroot.
     pub fn docroot(&self) -> &CStr {
-        strings(Some(&self.strings)).next().unwrap_or_default()
+        strings(Some(self.strings.bytes())).next().unwrap_or_default()
     }
 
     /// The resolved docroot without its length.
     #[inline]
-    pub fn docroot_terminated(&self) -> Option<Terminated<'_>> {
-        Terminated::new(&self.strings)
+    pub fn docroot_terminated(&self) -> Terminated<'_> {
+        self.strings.first()
     }
 
     /// The name of the release without its length.
     #[inline]
     pub fn release_terminated(&self) -> Option<Terminated<'_>> {
-        self.strings.get(self.release as usize..).and_then(Terminated::new)
+        self.strings.at(self.release as usize)
     }
 
     /// Whether there are links.
@@ -89,15 +90,15 @@ impl Packed {
     /// The only link without its length, and its text.
     #[inline]
     pub fn only_link(&self) -> Option<(Terminated<'_>, &[u8])> {
-        let link = Terminated::new(self.strings.get(self.links as usize..)?)?;
-        Some((link, self.strings.get(self.texts as usize..self.strings.len() - 1)?))
+        let bytes = self.strings.bytes();
+        Some((self.strings.at(self.links as usize)?, bytes.get(self.texts as usize..bytes.len() - 1)?))
     }
 
     /// The links, in the order of the walk.
     pub fn hops(&self) -> impl Iterator<Item = PackedHop<'_>> {
         let (links, texts) = (self.links as usize, self.texts as usize);
-        let mut strings_of_links = strings(self.strings.get(links..texts));
-        let mut texts = strings(self.strings.get(texts..).filter(|_| self.has_links()));
+        let mut strings_of_links = strings(self.strings.bytes().get(links..texts));
+        let mut texts = strings(self.strings.bytes().get(texts..).filter(|_| self.has_links()));
         std::iter::from_fn(move || {
             let (link, target, text) = (strings_of_links.next()?, strings_of_links.next()?, texts.next()?);
             Some(PackedHop { link, target: if target.is_empty() { self.docroot() } else { target }, text })

@@ -71,7 +71,7 @@ impl Resolution {
 
     /// [`Resolution::docroot`] without its length, which a request need not count.
     #[inline]
-    pub fn docroot_terminated(&self) -> Option<Terminated<'_>> {
+    pub fn docroot_terminated(&self) -> Terminated<'_> {
         self.packed.docroot_terminated()
     }
 
