@@ -40,6 +40,17 @@ impl<'q> Request<'q, '_> {
         }
     }
 
+    /// The byte behind the slash that the path of the URL begins with; zero if there is none.
+    #[inline]
+    pub fn url_initial(self) -> u8 {
+        // SAFETY: a request has a URL once its header is read: httpd answers it with an error if not. It is a C string, and
+        // nothing is read behind its end.
+        unsafe {
+            let url = (*self.raw).uri.cast::<u8>();
+            if *url == 0 { 0 } else { *url.add(1) }
+        }
+    }
+
     /// The URL as the client sent it.
     pub fn sent_url(self) -> Option<&'q CStr> {
         // SAFETY: null or a C string that lives as long as the request.

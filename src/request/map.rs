@@ -4,6 +4,7 @@
 
 use std::ptr;
 
+use docroot::assets::prefixes::initial;
 use docroot::sections::Mapping;
 use docroot::{Resolution, rest_under};
 
@@ -24,36 +25,34 @@ pub fn map(request: Request<'_, '_>) -> Status {
         && has_resolved_docroot(request, resolution)
         && request.is_mapped_by_httpd()
     {
-        if request.server_note() == resolution.note() {
-            return DECLINED;
-        }
-        return map_by_sections(request, resolution);
+        return match sections::left_to_httpd(request, resolution) {
+            Some(assets) if assets & initial(request.url_initial()) == 0 => DECLINED,
+            Some(_) => map_below_prefix(request, resolution),
+            None => map_by_walk(request, resolution),
+        };
     }
     map_elsewhere(request)
 }
 
-/// The rest of [`map`], where sections follow, or the site has assets.
+/// The rest of [`map`], where the URL may be below a prefix of assets.
 #[inline(never)]
-fn map_by_sections<'r>(request: Request<'_, 'r>, resolution: &'r Resolution) -> Status {
+fn map_below_prefix<'r>(request: Request<'_, 'r>, resolution: &'r Resolution) -> Status {
     match Site::of(request.server()) {
-        // The URL is not below a prefix of assets, which is all that was left to ask.
-        Some(site) if sections::is_left_to_httpd(request, site, resolution) && !asset::is_below(request, site) => {
-            DECLINED
-        }
-        site => map_by_walk(request, site, resolution),
+        Some(site) if asset::is_below(request, site) => map_by_walk(request, resolution),
+        _ => DECLINED,
     }
 }
 
-/// The rest of [`map_by_sections`].
+/// The rest of [`map`], where sections follow, or the URL is below a prefix of assets.
 #[inline(never)]
-fn map_by_walk<'r>(request: Request<'_, 'r>, site: Option<&'r Site<'r>>, resolution: &'r Resolution) -> Status {
-    let Some(site) = site.filter(|site| server_has_configured_docroot(request, site)) else {
+fn map_by_walk<'r>(request: Request<'_, 'r>, resolution: &'r Resolution) -> Status {
+    let Some(site) = Site::of(request.server()).filter(|site| server_has_configured_docroot(request, site)) else {
         return map_elsewhere(request);
     };
     if let Some(status) = asset::map(request, site, || Pin::retained(resolution, site)) {
         return status;
     }
-    if sections::is_left_to_httpd(request, site, resolution) {
+    if sections::left_to_httpd(request, resolution).is_some() {
         return DECLINED;
     }
     match sections::known(resolution, site) {

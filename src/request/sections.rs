@@ -77,19 +77,12 @@ fn address(site: &Site<'_>) -> usize {
     std::ptr::from_ref(site).addr()
 }
 
-/// The note at a resolution that httpd walks the docroot of a site which led there. Where the site has assets, the note
-/// differs from [`Request::server_note`], because the URL of each request must be looked at.
+/// If httpd walks the docroot that led to this resolution, the set of [`docroot::assets::prefixes::initial`] of the URLs that
+/// may be assets. A note at the resolution says both.
 #[inline]
-fn note(request: Request<'_, '_>, site: &Site<'_>) -> [usize; 2] {
-    let [server, document_root] = request.server_note();
-    // Servers are aligned to more than a byte.
-    [server | usize::from(site.assets().is_some()), document_root]
-}
-
-/// Whether httpd walks the docroot of a site which led to this resolution.
-#[inline]
-pub fn is_left_to_httpd(request: Request<'_, '_>, site: &Site<'_>, resolution: &Resolution) -> bool {
-    resolution.note() == note(request, site)
+pub fn left_to_httpd(request: Request<'_, '_>, resolution: &Resolution) -> Option<usize> {
+    let [server, document_root, assets] = resolution.note();
+    (request.server_note() == [server, document_root]).then_some(assets)
 }
 
 /// Walks the directories of a request for a path below a resolution, to which `mapping` led, or else the docroot of the
@@ -102,7 +95,7 @@ pub fn walk<'r>(
     resolution: &'r Resolution,
     mapping: Option<&Mapping>,
 ) -> Status {
-    if mapping.is_none() && is_left_to_httpd(request, site, resolution) {
+    if mapping.is_none() && left_to_httpd(request, resolution).is_some() {
         return DECLINED;
     }
     match resolution.attached().and_then(|attached| find(attached, site, mapping)) {
@@ -137,9 +130,10 @@ fn walk_first<'r>(
     // A docroot that another module has given to the server goes with its request, and its address may be the next one's.
     let is_lasting = pin.is_retained && mapping.is_none() && server_has_configured_docroot(request, site);
     if is_lasting && matches!(walk, DirectoryWalk::ByHttpd) {
-        resolution.set_note(note(request, site));
+        let [server, document_root] = request.server_note();
+        resolution.set_note([server, document_root, site.assets().map_or(0, |assets| assets.prefixes.initials())]);
         // The note says it all, unless another server has set it first.
-        if is_left_to_httpd(request, site, resolution) {
+        if left_to_httpd(request, resolution).is_some() {
             return DECLINED;
         }
     }

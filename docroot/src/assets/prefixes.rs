@@ -32,10 +32,23 @@ impl Prefixes {
         Ok(Some(Self { list: values.iter().map(|&value| value.into()).collect() }))
     }
 
+    /// The set of the [`initial`]s of all URLs below the prefixes.
+    pub fn initials(&self) -> usize {
+        // All URLs are below the root.
+        self.iter().map(|prefix| prefix.get(1).map_or(usize::MAX, |&byte| initial(byte))).fold(0, |set, one| set | one)
+    }
+
     /// The prefixes.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.list.iter().map(|prefix| &**prefix)
     }
+}
+
+/// The byte of a URL behind its first slash, as a set with one member. Most URLs differ from all prefixes in that, which is
+/// cheaper to see than the rest.
+#[inline]
+pub fn initial(byte: u8) -> usize {
+    1 << (u32::from(byte) % usize::BITS)
 }
 
 fn invalid(value: &[u8]) -> Invalid {
@@ -61,6 +74,13 @@ fn is_prefix(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_url_below_a_prefix_has_another_initial() {
+        let initials = |values: &[&[u8]]| Prefixes::parse(values).unwrap().unwrap().initials();
+        assert_eq!(initials(&[b"/build/", b"/a/b/"]), initial(b'b') | initial(b'a'));
+        assert!((0..=u8::MAX).all(|byte| initials(&[b"/build/", b"/"]) & initial(byte) != 0));
+    }
 
     #[test]
     fn prefixes_begin_and_end_with_a_slash() {

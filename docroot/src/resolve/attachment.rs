@@ -15,25 +15,26 @@ use crate::inuse::EntryCell;
 #[derive(Default)]
 pub struct Attachment {
     value: OnceLock<Box<dyn Any + Send + Sync>>,
-    /// Two words that a request compares instead of a search in `value`, which saves 50 instructions a request.
-    note: [AtomicUsize; 2],
+    /// Three words that a request compares instead of a search in `value`, which saves 50 instructions a request.
+    note: [AtomicUsize; 3],
     /// The entry of the release in the slot of this process.
     pub entry: EntryCell,
 }
 
 impl Attachment {
-    /// The note; both words are zero until [`Attachment::set_note`].
+    /// The note; all words are zero until [`Attachment::set_note`].
     #[inline]
-    pub fn note(&self) -> [usize; 2] {
-        let [first, second] = &self.note;
-        [first.load(Acquire), second.load(Relaxed)]
+    pub fn note(&self) -> [usize; 3] {
+        let [first, second, third] = &self.note;
+        [first.load(Acquire), second.load(Relaxed), third.load(Relaxed)]
     }
 
-    /// Sets the note, whose words must not be zero, unless another thread has.
-    pub fn set_note(&self, [first, second]: [usize; 2]) {
-        // The thread that wins the second word writes the first. A reader of the first sees the second (Release,
-        // Acquire).
+    /// Sets the note, whose first two words must not be zero, unless another thread has.
+    pub fn set_note(&self, [first, second, third]: [usize; 3]) {
+        // The thread that wins the second word writes the others, the first one last. A reader of the first sees the others
+        // (Release, Acquire).
         if self.note[1].compare_exchange(0, second, Relaxed, Relaxed).is_ok() {
+            self.note[2].store(third, Relaxed);
             self.note[0].store(first, Release);
         }
     }

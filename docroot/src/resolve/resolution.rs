@@ -142,15 +142,15 @@ impl Resolution {
         mappings.max_by_key(|mapping| mapping.real.len())
     }
 
-    /// Two words by which the embedding program recognises the resolution without [`Resolution::attached`]; both are
-    /// zero at first.
+    /// Three words for the embedding program, which a request reads in place of [`Resolution::attached`]. All are zero at
+    /// first.
     #[inline]
-    pub fn note(&self) -> [usize; 2] {
+    pub fn note(&self) -> [usize; 3] {
         self.attachment.note()
     }
 
-    /// Sets the note, whose words must not be zero, unless it is set.
-    pub fn set_note(&self, note: [usize; 2]) {
+    /// Sets the note, whose first two words must not be zero, unless it is set.
+    pub fn set_note(&self, note: [usize; 3]) {
         self.attachment.set_note(note);
     }
 
