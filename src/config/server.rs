@@ -4,13 +4,15 @@
 //! when the configuration is complete. Must not: know how directives are read.
 
 use std::ffi::CStr;
+use std::ptr;
+use std::sync::atomic::AtomicPtr;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use docroot::assets::manifests::Manifests;
 use docroot::assets::prefixes::Prefixes;
-use docroot::inuse::{Slot, Ticket};
-use docroot::{Cache, Docroot, Lookup, Moment, Os, Releases, Resolution, Rules, Settings};
+use docroot::{Cache, Docroot, Lookup, Moment, Os, Releases, Resolution, RetainedId, Rules, Settings};
 
 use crate::config::in_use::{self, Counted};
 use crate::config::rewrite;
@@ -98,6 +100,8 @@ pub struct Site<'s> {
     configured: Text<'s>,
     /// The time for which a lookup counts, in nanoseconds: `RealpathEvery`.
     window: u64,
+    /// The retained resolution that was looked up last, by its address, which saves a request the search by its number.
+    presumed: AtomicPtr<Resolution>,
     rules: usize,
     /// None if `RealdocAssets` is off. Boxed, because few sites have it.
     assets: Option<Box<Assets>>,
@@ -149,10 +153,27 @@ impl<'s> Site<'s> {
         Duration::from_nanos(self.window)
     }
 
-    /// Counts a request, and then finds where the server's docroot leads. None if that needs a lookup.
+    /// Where the server's docroot led when a request last looked it up. A request may count itself there; then
+    /// [`Site::confirms`] must say that it still leads there.
+    #[inline]
+    pub fn presumed(&self) -> Option<&Resolution> {
+        // SAFETY: null, or what `presume` put there: a resolution that the docroot retains as long as it lives. That is at
+        // least as long as this site, which owns a share of it.
+        unsafe { self.presumed.load(Acquire).as_ref() }
+    }
+
+    /// Lets requests presume that the server's docroot leads to a retained resolution.
+    pub fn presume(&self, id: RetainedId) {
+        let retained = self.docroot.retained(id).map_or(ptr::null(), ptr::from_ref);
+        self.presumed.store(retained.cast_mut(), Release);
+    }
+
+    /// Whether the server's docroot leads to a presumed resolution. If not, or not surely, that needs a lookup.
     #[inline(always)]
-    pub fn enter(&self, slot: &Slot, connection: usize) -> Option<(Ticket, &Resolution)> {
-        self.docroot.enter(slot, connection, &Os, Os::now, self.window)
+    pub fn confirms(&self, resolution: &Resolution) -> bool {
+        // The window is read after the clock, so that it need not be saved meanwhile.
+        let now = Os::now();
+        self.docroot.confirms(resolution, &Os, now, self.window)
     }
 
     /// Where the server's docroot leads, if the last lookup of this process still counts.
@@ -224,7 +245,9 @@ fn site<'s>(server: Server<'s>, rules: &mut RulesOf, cache: &mut Cache) -> Optio
     let every = settings(server).map_or(Duration::ZERO, Settings::every);
     let window = every.as_nanos().try_into().unwrap_or(u64::MAX);
     match cache.configured(configured, rules) {
-        Ok(docroot) => Some(Site { docroot, configured: configured.into(), window, rules, assets }),
+        Ok(docroot) => {
+            Some(Site { docroot, configured: configured.into(), window, presumed: AtomicPtr::default(), rules, assets })
+        }
         Err(error) => {
             log!(server, Level::Warning, "{}: left as configured: {error}", configured.to_string_lossy());
             None

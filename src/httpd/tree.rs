@@ -3,7 +3,7 @@
 //! Owns: which request comes from which, the module's entry in each, and the values that live as long as the tree. Must not:
 //! know these values.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::marker::PhantomData;
 use std::ptr;
 
@@ -53,6 +53,13 @@ impl<'q, 'r> Request<'q, 'r> {
     #[inline]
     pub fn state<S: RequestState<'r>>(self) -> Option<S> {
         self.as_ancestor().state()
+    }
+
+    /// The pointer of [`RequestState::into_raw`] that a module keeps of the request; null if it keeps nothing.
+    #[inline]
+    pub fn raw_state<S: RequestState<'r>>(self) -> *mut c_void {
+        // SAFETY: a request has a configuration vector.
+        unsafe { own_config::<S::Module>((*self.raw).request_config) }
     }
 
     /// Makes `state` what a module keeps of the request.

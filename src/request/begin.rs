@@ -4,13 +4,16 @@
 
 use std::ptr;
 
-use docroot::Os;
+use docroot::inuse::Slot;
+use docroot::{Os, Resolution};
 
 use crate::config::server::Site;
 use crate::httpd::Request;
+use crate::module::Realdoc;
 use crate::request::hold::{Counted, Hold};
 use crate::request::in_use;
 use crate::request::lookup::look_up;
+use crate::request::pin::text;
 use crate::request::variables;
 
 /// Pins the docroot of a request whose header is complete. A request that has inherited a pin keeps it: httpd runs
@@ -26,16 +29,40 @@ pub fn begin(request: Request<'_, '_>) {
         begin_again(request, site);
     } else if has_configured_docroot(request, site) {
         // Inside the window this is all that most requests need of this module.
-        match in_use::slot().and_then(|slot| site.enter(slot, request.connection())) {
-            Some((ticket, resolution)) => {
-                // SAFETY: `enter` has counted the request by the entry of the resolution.
-                request.set_state(unsafe { Hold::entered(request, site, resolution, ticket) });
-                Hold::Retained(resolution, Counted::NOT).give_docroot_to(request);
+        match in_use::slot().and_then(|slot| enter(request, site, slot)) {
+            Some(resolution) => {
+                // Only what has links is counted.
+                request.set_document_root(text(resolution.docroot_terminated()));
                 variables::add(request, site, Some(resolution));
             }
             None => begin_uncounted(request, site),
         }
     }
+}
+
+/// Counts a request, lets it hold what the server's docroot led to at the last lookup, and then looks whether that still
+/// counts. If not, the request is neither counted nor holds anything.
+#[inline(always)]
+fn enter<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, slot: &'static Slot) -> Option<&'r Resolution> {
+    let resolution = site.presumed()?;
+    let counted = slot.count(resolution.entry(), request.connection())?;
+    // SAFETY: the request is counted by the entry of the resolution.
+    request.set_state(unsafe { Hold::entered(request, site, resolution, counted.confirm()) });
+    if site.confirms(resolution) {
+        return Some(resolution);
+    }
+    withdraw(request, slot);
+    None
+}
+
+/// Takes back what a request is counted for and holds.
+#[cold]
+#[inline(never)]
+fn withdraw(request: Request<'_, '_>, slot: &Slot) {
+    for ticket in Hold::take_tickets(request.root()) {
+        slot.withdraw(ticket);
+    }
+    request.unset_state::<Realdoc>();
 }
 
 /// Whether a request has the docroot that its server is configured for. If not, a module has computed one already, which

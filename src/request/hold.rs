@@ -85,13 +85,16 @@ impl<'r> Hold<'r> {
         request.state()
     }
 
-    /// The retained resolution that a request holds, if it holds one.
+    /// The retained resolution that a request holds, if it holds one. By the pointer, because the compiler makes six
+    /// instructions more of [`Hold::of`].
     #[inline]
     pub fn retained(request: Request<'_, 'r>) -> Option<&'r Resolution> {
-        match Self::of(request) {
-            Some(Self::Retained(resolution, _)) => Some(resolution),
-            _ => None,
+        let raw = request.raw_state::<Self>();
+        if raw.addr() & RETAINED == 0 {
+            return None;
         }
+        // SAFETY: with the mark it is a resolution that is valid for `'r`, as in `from_raw`.
+        Some(unsafe { &*raw.map_addr(|raw| raw & ADDRESS).cast() })
     }
 
     /// The pin of the server's docroot, if there is one.

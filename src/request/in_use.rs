@@ -163,21 +163,19 @@ fn path(bytes: &[u8]) -> &Path {
 /// holds nothing afterwards.
 #[inline]
 pub fn end(request: Request<'_, '_>) {
-    let Some(slot) = slot() else {
-        return;
-    };
-    match Hold::of(request).and_then(Hold::ticket) {
-        Some(ticket) => {
+    match Hold::of(request).and_then(Hold::ticket).zip(slot()) {
+        Some((ticket, slot)) => {
             request.unset_state::<Realdoc>();
             leave(slot, request, ticket);
         }
-        None => end_tree(slot, request),
+        None => end_tree(request),
     }
 }
 
-/// The rest of [`end`], for a tree.
+/// Gives back what the tree of a request was counted with, if it was.
 #[inline(never)]
-pub fn end_tree(slot: &Slot, request: Request<'_, '_>) {
+pub fn end_tree(request: Request<'_, '_>) {
+    let Some(slot) = slot() else { return };
     for ticket in Hold::take_tickets(request.root()) {
         leave(slot, request, ticket);
     }

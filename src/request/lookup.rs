@@ -37,8 +37,10 @@ fn hold<'r>(
     mut tickets: Tickets,
 ) -> Hold<'r> {
     let failure = event.and_then(|event| log_or_own(request, root, site, event));
-    let pin = match answer.id().and_then(|id| site.docroot().retained(id)) {
+    let id = answer.id();
+    let pin = match id.and_then(|id| site.docroot().retained(id)) {
         Some(resolution) if failure.is_none() => {
+            id.into_iter().for_each(|id| site.presume(id));
             return match (tickets.pop(), tickets.is_empty()) {
                 (None, _) => Hold::Retained(resolution, Counted::NOT),
                 (Some(ticket), true) => Hold::counted(request, site, resolution, ticket),

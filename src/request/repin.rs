@@ -51,9 +51,7 @@ fn repin(request: Request<'_, '_>) {
     match Site::of(request.server()) {
         Some(site) => pin_for(request, site),
         None => {
-            if let Some(slot) = in_use::slot() {
-                in_use::end_tree(slot, request);
-            }
+            in_use::end_tree(request);
             for request in request.ancestors() {
                 request.unset_state::<Realdoc>();
             }

@@ -105,6 +105,7 @@ impl Retained {
         if let Some(id) = id {
             let [block, slot] = slot(id.get());
             let block = self.blocks[block].get_or_init(|| Box::new([const { OnceLock::new() }; BLOCK]));
+            resolution.retain_as(id.get());
             // A number is given out once, so the slot is empty.
             block[slot].get_or_init(|| Entry { resolution: Arc::clone(&resolution), before: *newest });
             *newest = Some(id);

@@ -125,6 +125,12 @@ impl<W: Words> Slot<W> {
         now.since(self.claimed).unwrap_or_default().min(window)
     }
 
+    /// Takes back what [`Slot::count`] has counted, of a request that does not get the release.
+    #[inline]
+    pub fn withdraw(&self, ticket: Ticket) {
+        drop(Counted { slot: self, word: ticket.word() });
+    }
+
     /// Ends a request. In a process forked from this one it has no effect.
     #[inline]
     pub fn leave(&self, ticket: Ticket) {

@@ -1,13 +1,14 @@
 //! Data of the process that lives as long as a resolution.
 //!
-//! Owns: the boxed value and the note of the embedding program, and the entry in which requests are counted. Must not:
-//! matter to where a docroot leads; two resolutions with different attachments are equal.
+//! Owns: the boxed value and the note of the embedding program, the entry in which requests are counted, and the number
+//! by which the resolution is retained. Must not: matter to where a docroot leads; two resolutions with different
+//! attachments are equal.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU16, AtomicUsize};
 
 use crate::inuse::EntryCell;
 
@@ -19,6 +20,8 @@ pub struct Attachment {
     note: [AtomicUsize; 3],
     /// The entry of the release in the slot of this process.
     pub entry: EntryCell,
+    /// The number by which the process retains the resolution; zero if it does not.
+    pub retained: AtomicU16,
 }
 
 impl Attachment {

@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::ffi::CStr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use smallvec::SmallVec;
 
@@ -169,6 +170,17 @@ impl Resolution {
     #[inline]
     pub fn entry(&self) -> &EntryCell {
         &self.attachment.entry
+    }
+
+    /// The number by which the process retains the resolution; zero if it does not.
+    #[inline]
+    pub(crate) fn retained_number(&self) -> u16 {
+        self.attachment.retained.load(Relaxed)
+    }
+
+    /// Notes that the process retains the resolution by this number, before any other thread knows of it.
+    pub(crate) fn retain_as(&self, number: u16) {
+        self.attachment.retained.store(number, Relaxed);
     }
 
     /// The directories that requests of this resolution may open files in, and that somebody may remove: the release,

@@ -19,37 +19,39 @@ impl Docroot {
     /// [`Docroot::lookup`].
     ///
     /// `connection` chooses one of the counters, and `now` reads the clock.
-    #[inline(always)]
     pub fn enter<W: Words>(
         &self,
         slot: &Slot<W>,
         connection: usize,
         system: &impl System,
-        now: impl Fn() -> Moment,
+        now: impl FnOnce() -> Moment,
         window: u64,
     ) -> Option<(Ticket, &Resolution)> {
-        let served = self.served.load(Acquire);
-        let resolution = self.retained.get(served)?;
-        let counted = slot.count(resolution.entry(), connection)?;
-        let now = now();
-        // In this order: whether the last walk succeeded, and the answer, are at least as new as the time.
-        let last_lookup = Moment::from_nanoseconds(self.last_lookup.load(Acquire));
-        let holds = if now.is_within_nanoseconds(last_lookup, window) {
-            // No link leads to a fallback: a request must see for itself that nobody is about to remove that.
-            self.last_success.load(Acquire) != 0 && self.served.load(Acquire) == served
-        } else {
-            self.leads_to(resolution, system, now, window)
-        };
-        holds.then(|| (counted.confirm(), resolution))
+        let presumed = self.retained.get(self.served.load(Acquire))?;
+        let counted = slot.count(presumed.entry(), connection)?;
+        self.confirms(presumed, system, now(), window).then(|| (counted.confirm(), presumed))
     }
 
-    /// Whether the texts of the links show that the docroot leads to a retained resolution, as for [`Docroot::checked`].
-    /// Not inline, because it needs room for the texts, which requests in a window do not.
-    #[inline(never)]
-    fn leads_to(&self, resolution: &Resolution, system: &impl System, now: Moment, window: u64) -> bool {
-        let last_success = Moment::from_nanoseconds(self.last_success.load(Acquire));
-        let is_recent = window == 0 && now.is_within_nanoseconds(last_success, WALK_EVERY_NANOSECONDS);
-        is_recent && resolution.has_texts(system)
+    /// The second half of [`Docroot::enter`]: whether this docroot leads to `presumed`, a resolution that the process
+    /// retains. The request must have been counted there ([`Slot::count`]) before the clock said `now`. If the answer is no,
+    /// the request must not use the resolution, nor stay counted.
+    ///
+    /// The module's requests use the halves by themselves. They presume what the last lookup found, without a search, and put
+    /// the ticket in its place before they read the clock, so that fewer registers are saved across that.
+    #[inline(always)]
+    pub fn confirms(&self, presumed: &Resolution, system: &impl System, now: Moment, window: u64) -> bool {
+        // In this order: whether the last walk succeeded, and the answer, are at least as new as the time.
+        let last_lookup = Moment::from_nanoseconds(self.last_lookup.load(Acquire));
+        let last_success = self.last_success.load(Acquire);
+        if self.served.load(Acquire) != presumed.retained_number() {
+            return false;
+        }
+        if now.is_within_nanoseconds(last_lookup, window) {
+            // No link leads to a fallback: a request must see for itself that nobody is about to remove that.
+            last_success != 0
+        } else {
+            window == 0 && leads_to(presumed, system, now, last_success)
+        }
     }
 
     /// The answer for a request that must not use the fallback, because somebody is about to remove that release.
@@ -64,4 +66,12 @@ impl Docroot {
     pub fn directories<'r>(&self, resolution: &'r Resolution) -> SmallVec<[&'r [u8]; 1]> {
         resolution.directories(self.rules.releases.as_ref())
     }
+}
+
+/// Whether the texts of the links show that a docroot leads to a resolution, as for [`Docroot::checked`]. Not inline, because
+/// it needs room for the texts, which requests in a window do not.
+#[inline(never)]
+fn leads_to(resolution: &Resolution, system: &impl System, now: Moment, last_success: u64) -> bool {
+    let last_success = Moment::from_nanoseconds(last_success);
+    now.is_within_nanoseconds(last_success, WALK_EVERY_NANOSECONDS) && resolution.has_texts(system)
 }
