@@ -47,7 +47,7 @@ pub fn measure(table: &mut Table, columns: &[Column]) -> Result<()> {
             .zip(configs)
             .map(|(Column { name, module, .. }, config)| {
                 eprintln!("counting {what}: {name}");
-                count(&Subject { site: &site, config, module: *module })
+                count(&Subject { site: &site, config, module: *module, hosts: &[] })
             })
             .collect()
     };
@@ -66,7 +66,7 @@ pub fn measure(table: &mut Table, columns: &[Column]) -> Result<()> {
         let mut most = Vec::new();
         for (Column { name, module, .. }, config) in columns.iter().zip(&configs) {
             eprintln!("counting system calls per request: {name}");
-            let calls = Subject { site: &site, config, module: *module }.calls(PAGE)?;
+            let calls = Subject { site: &site, config, module: *module, hosts: &[] }.calls(PAGE)?;
             most.push(calls.usual() as f64);
             means.push(calls.mean());
         }

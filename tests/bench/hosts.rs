@@ -67,7 +67,7 @@ pub fn measure(table: &mut Table, columns: &[Column]) -> Result<()> {
             eprintln!("counting instructions at start-up: {}", column.name);
             let count = |hosts| {
                 let config = config(column, hosts, false);
-                Subject { site: &site, config: &config, module: column.module }.instructions_of_start()
+                Subject { site: &site, config: &config, module: column.module, hosts: &[] }.instructions_of_start()
             };
             let [few, many] = COUNTED;
             measured.start_instructions = (count(many)? as f64 - count(few)? as f64) / (many - few) as f64;

@@ -65,6 +65,9 @@ pub struct Subject<'s> {
     pub config: &'s Config,
     /// Its module.
     pub module: Option<&'s Module>,
+    /// The names of its hosts, which are asked in turn. Hosts that differ in the lengths of their docroots average over where
+    /// in memory the strings of a configuration begin, which is another place in each build.
+    pub hosts: &'s [String],
 }
 
 /// The system calls of requests that were looked at one by one.
@@ -123,10 +126,8 @@ impl Subject<'_> {
             self.collected(|httpd| {
                 let mut connection = Raw::connect(httpd.port());
                 for round in 0..rounds {
-                    // For the same reason: what follows the header begins elsewhere.
-                    let host = format!("localhost{}", "t".repeat(8 * (round % 4)));
-                    for path in paths {
-                        connection.send_get(&host, path);
+                    for (at, path) in paths.iter().enumerate() {
+                        connection.send_get(&self.host(at, round), path);
                         let status = connection.receive().status();
                         ensure!(status == 200, "GET {path}: status {status}");
                         // Whether the next request is there before httpd waits for it takes other ways through httpd.
@@ -148,8 +149,8 @@ impl Subject<'_> {
         let run = |path: &str| {
             self.collected(|httpd| {
                 // Such a page has no Content-Length: it ends with its connection.
-                for _ in 0..PAGES {
-                    let status = ask(httpd.port(), "GET", "localhost", path).status();
+                for page in 0..PAGES {
+                    let status = ask(httpd.port(), "GET", &self.host(page, 0), path).status();
                     ensure!(status == 200, "GET {path}: status {status}");
                 }
                 Ok(())
@@ -157,6 +158,12 @@ impl Subject<'_> {
         };
         let [(few, few_times), (many, many_times)] = INCLUDING;
         Ok((run(many)? as f64 - run(few)? as f64) / (PAGES * PARTS * (many_times - few_times)) as f64)
+    }
+
+    /// Which host is asked. Names of several lengths, because what follows the header begins elsewhere then.
+    fn host(&self, at: usize, round: usize) -> String {
+        let default = || format!("localhost{}", "t".repeat(8 * (round % 4)));
+        self.hosts.get((at + round) % self.hosts.len().max(1)).cloned().unwrap_or_else(default)
     }
 
     /// Instructions from the start of a server to its end, with no request.
