@@ -163,9 +163,11 @@ fn path(bytes: &[u8]) -> &Path {
 /// holds nothing afterwards.
 #[inline]
 pub fn end(request: Request<'_, '_>) {
-    match Hold::of(request).and_then(Hold::ticket).zip(slot()) {
-        Some((ticket, slot)) => {
+    match Hold::of(request).and_then(Hold::ticket) {
+        Some(ticket) => {
             request.unset_state::<Realdoc>();
+            // Whoever has a ticket was counted in it.
+            let Some(slot) = slot() else { return };
             leave(slot, request, ticket);
         }
         None => end_tree(request),

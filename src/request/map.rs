@@ -4,7 +4,7 @@
 
 use std::ptr;
 
-use docroot::assets::prefixes::initial;
+use docroot::assets::prefixes::has_initial;
 use docroot::sections::Mapping;
 use docroot::{Resolution, rest_under};
 
@@ -26,7 +26,7 @@ pub fn map(request: Request<'_, '_>) -> Status {
         && request.is_mapped_by_httpd()
     {
         return match sections::left_to_httpd(request, resolution) {
-            Some(assets) if assets & initial(request.url_initial()) == 0 => DECLINED,
+            Some(assets) if !has_initial(assets, request.url_initial()) => DECLINED,
             Some(_) => map_below_prefix(request, resolution),
             None => map_by_walk(request, resolution),
         };

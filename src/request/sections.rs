@@ -77,7 +77,7 @@ fn address(site: &Site<'_>) -> usize {
     std::ptr::from_ref(site).addr()
 }
 
-/// If httpd walks the docroot that led to this resolution, the set of [`docroot::assets::prefixes::initial`] of the URLs that
+/// If httpd walks the docroot that led to this resolution, the set of the [`docroot::assets::prefixes::initial`]s of URLs that
 /// may be assets. A note at the resolution says both.
 #[inline]
 pub fn left_to_httpd(request: Request<'_, '_>, resolution: &Resolution) -> Option<usize> {
