@@ -22,17 +22,23 @@ pub struct Column {
 }
 
 impl Column {
+    /// Its docroot: `link` as configured, or `real`, what that leads to.
+    #[must_use]
+    pub fn docroot<'d>(&self, link: &'d str, real: &'d str) -> &'d str {
+        if self.through_link { link } else { real }
+    }
+
     /// Its configuration: `link` is the docroot as configured, `real` what that leads to.
     #[must_use]
     pub fn config(&self, link: &str, real: &str) -> Config {
-        let docroot = if self.through_link { link } else { real };
+        let docroot = self.docroot(link, real);
         self.load(Config::new(&format!("DocumentRoot \"${{ROOT}}/{docroot}\"")))
     }
 
     /// The same, with two sections for the docroot as it is stated.
     #[must_use]
     pub fn with_sections(&self, link: &str, real: &str) -> Config {
-        let docroot = if self.through_link { link } else { real };
+        let docroot = self.docroot(link, real);
         let section = |path: &str, says: &str| format!("<Directory \"${{ROOT}}/{path}\">\n{says}\n</Directory>\n");
         self.config(link, real)
             .text(&section(docroot, "Options FollowSymLinks"))

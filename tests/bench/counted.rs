@@ -3,7 +3,7 @@
 //! Owns: the pages that are asked for. Must not: know how one counts; that is the harness.
 
 use anyhow::Result;
-use harness::count::{INCLUDING, Subject, has_tool, including, pages};
+use harness::count::{INCLUDING, Subject, has_tool, host_directories, hosts, including, pages, with_hosts};
 use harness::{Config, Site};
 
 use crate::column::{self, Column};
@@ -21,10 +21,16 @@ fn site() -> Site {
         for page in pages() {
             release.write(&format!("htdocs{page}"), &"x".repeat(1024));
         }
-        for (page, times) in INCLUDING {
-            release.write(&format!("htdocs{page}"), &including(times));
-        }
     });
+    for directory in host_directories() {
+        for page in pages() {
+            site.write(&format!("{directory}/releases/0/htdocs{page}"), &"x".repeat(1024));
+        }
+        for (page, times) in INCLUDING {
+            site.write(&format!("{directory}/releases/0/htdocs{page}"), &including(times));
+        }
+        site.symlink(&format!("{directory}/current"), "releases/0");
+    }
     site.age();
     site
 }
@@ -40,25 +46,25 @@ pub fn measure(table: &mut Table, columns: &[Column]) -> Result<()> {
         columns.iter().map(of_column).collect()
     };
     let with_sections = configs(Column::with_sections);
+    let of_hosts = configs(|column, link, real| with_hosts(column.config(link, real), column.docroot(link, real)));
     let configs = configs(Column::config);
-    let each = |what: &str, configs: &[Config], count: &dyn Fn(&Subject<'_>) -> Result<f64>| -> Result<Vec<f64>> {
-        columns
-            .iter()
-            .zip(configs)
-            .map(|(Column { name, module, .. }, config)| {
-                eprintln!("counting {what}: {name}");
-                count(&Subject { site: &site, config, module: *module, hosts: &[] })
-            })
-            .collect()
+    let hosts = hosts();
+    let each = |what: &str, configs: &[Config], hosts: &[String], count: &dyn Fn(&Subject<'_>) -> Result<f64>| {
+        let count = |(Column { name, module, .. }, config): (&Column, &Config)| {
+            eprintln!("counting {what}: {name}");
+            count(&Subject { site: &site, config, module: *module, hosts })
+        };
+        columns.iter().zip(configs).map(count).collect::<Result<Vec<f64>>>()
     };
     if has_tool("valgrind")? {
         let pages = pages();
-        let counts = each("instructions per request", &configs, &|subject| subject.instructions(&pages))?;
+        let counts = each("instructions per request", &of_hosts, &hosts, &|subject| subject.instructions(&pages))?;
         table.row("instructions per request", &counts, Compared::Difference(0));
         let what = "the same with two sections";
-        let counts = each(what, &with_sections, &|subject| subject.instructions(&pages))?;
+        let counts = each(what, &with_sections, &[], &|subject| subject.instructions(&pages))?;
         table.row(what, &counts, Compared::Difference(0));
-        let counts = each("instructions per subrequest", &configs, &|subject| subject.instructions_of_subrequest())?;
+        let counts =
+            each("instructions per subrequest", &of_hosts, &hosts, &|subject| subject.instructions_of_subrequest())?;
         table.row("instructions per subrequest", &counts, Compared::Difference(0));
     }
     if has_tool("strace")? {

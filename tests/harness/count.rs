@@ -30,6 +30,31 @@ pub fn pages() -> Vec<String> {
     (1..=240).map(|length| format!("/{}.html", "p".repeat(length))).collect()
 }
 
+/// The number of hosts that share what is counted.
+const HOSTS: usize = 8;
+
+/// The names of hosts whose docroots and names have lengths of their own: see [`Subject::hosts`].
+#[must_use]
+pub fn hosts() -> Vec<String> {
+    (0..HOSTS).map(|host| format!("host{host}.{}test", "t".repeat(8 * (host % 4)))).collect()
+}
+
+/// The directories of [`hosts`] below the site, in their order.
+pub fn host_directories() -> impl Iterator<Item = String> {
+    (1..=HOSTS).map(|length| "h".repeat(length))
+}
+
+/// Adds [`hosts`] to a configuration. The docroot of each is at `docroot` in its directory.
+#[must_use]
+pub fn with_hosts(config: Config, docroot: &str) -> Config {
+    let host = |(name, directory): (String, String)| {
+        format!(
+            "<VirtualHost *:${{PORT}}>\nServerName {name}\nDocumentRoot \"${{ROOT}}/{directory}/{docroot}\"\n</VirtualHost>\n"
+        )
+    };
+    config.text(&hosts().into_iter().zip(host_directories()).map(host).collect::<String>())
+}
+
 /// How many of [`pages`] a page with subrequests includes.
 const PARTS: usize = 40;
 

@@ -5,7 +5,7 @@
 use std::fs;
 
 use anyhow::Result;
-use harness::count::{INCLUDING, Subject, has_tool, including, pages};
+use harness::count::{INCLUDING, Subject, has_tool, host_directories, hosts, including, pages, with_hosts};
 use harness::{Config, Httpd, Module, Mpm, Site};
 
 /// At most so many instructions more than httpd alone has, for a request inside the window that is counted. When the budget
@@ -25,9 +25,6 @@ const DEPTHS: [(&str, &str); 2] = [("", ""), ("a/b/c/d/e/f/", "/public/web/site"
 
 const PAGE: &str = "/page.html";
 
-/// How many hosts share the requests whose instructions are counted.
-const HOSTS: usize = 8;
-
 fn site() -> Site {
     let site = Site::new();
     for (above, below) in DEPTHS {
@@ -38,38 +35,17 @@ fn site() -> Site {
     site
 }
 
-/// Hosts whose docroots and names have lengths of their own: see [`Subject::hosts`].
-fn hosts() -> Vec<String> {
-    (0..HOSTS).map(|host| format!("host{host}.{}test", "t".repeat(8 * (host % 4)))).collect()
-}
-
-/// The docroot of a host, below a directory of its own.
-fn docroot(host: usize, last: &str) -> String {
-    format!("{}/{last}", "h".repeat(host + 1))
-}
-
-/// A site with a docroot for each of [`hosts`], and its configuration. `last` is the last component of each docroot.
-fn config_of_hosts(last: &str, directives: &str) -> Config {
-    let mut text = format!("DocumentRoot \"${{ROOT}}/{}\"\n{directives}\n", docroot(0, last));
-    for (host, name) in hosts().iter().enumerate() {
-        text += &format!(
-            "<VirtualHost *:${{PORT}}>\nServerName {name}\nDocumentRoot \"${{ROOT}}/{}\"\n</VirtualHost>\n",
-            docroot(host, last)
-        );
-    }
-    Config::new(&text)
-}
-
+/// A site for [`with_hosts`], each with a link to a release.
 fn site_of_hosts() -> Site {
     let site = Site::new();
-    for host in 0..HOSTS {
+    for directory in host_directories() {
         for page in pages() {
-            site.write(&format!("{}{page}", docroot(host, "release")), &"x".repeat(1024));
+            site.write(&format!("{directory}/release{page}"), &"x".repeat(1024));
         }
         for (page, times) in INCLUDING {
-            site.write(&format!("{}{page}", docroot(host, "release")), &including(times));
+            site.write(&format!("{directory}/release{page}"), &including(times));
         }
-        site.symlink(&docroot(host, "current"), "release");
+        site.symlink(&format!("{directory}/current"), "release");
     }
     site.age();
     site
@@ -86,7 +62,7 @@ fn assert_in_budget(budget: f64, what: &str, modules: &[&str], instructions: imp
     }
     let (site, hosts) = (site_of_hosts(), hosts());
     let count = |last: &str, directives: &str, module| {
-        let config = config_of_hosts(last, directives).modules(modules);
+        let config = with_hosts(config(&format!("h/{last}"), directives), last).modules(modules);
         instructions(Subject { site: &site, config: &config, module, hosts: &hosts }).expect("a count")
     };
     let alone = count("release", "", None);
