@@ -14,7 +14,7 @@
 //!    (`VirtualDocumentRoot`), `map_to_storage` leads to the pinned release before httpd walks the directories.
 //!    The directories are walked by a list of sections in which those of the configured path stand at the real one.
 //! 3. Every subrequest and internal redirect starts out with an empty configuration of its own; `create_request` gives
-//!    it the pin of the request that it came from.
+//!    it what the root of its tree holds.
 //! 4. The pin lasts until the pool of the main request is destroyed, after the last byte of the response. Just before,
 //!    `log_transaction` takes the request from the count.
 //!

@@ -12,6 +12,8 @@ static LOADED: httpd::Loaded = httpd::Loaded::new();
 // SAFETY: `register_hooks` sets it first, and httpd calls that before any other function of the module. The record in `lib.rs`
 // has the functions of `crate::config::server::ServerConfig`.
 unsafe impl httpd::Module for Realdoc {
+    const NAME: &'static str = "mod_realdoc";
+
     #[inline]
     fn loaded() -> &'static httpd::Loaded {
         &LOADED

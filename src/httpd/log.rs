@@ -47,9 +47,10 @@ pub fn write_log<M: Module>(server: Option<Server<'_>>, level: Level, file: &str
 
 /// Makes panics appear in httpd's error log, as lines of a module. The hook belongs to this module's own copy of the
 /// standard library, so that other modules in Rust are not touched by it, and leaves with it when httpd unloads the
-/// module.
-pub fn log_panics<M: Module + 'static>(module: &'static str) {
-    panic::set_hook(Box::new(move |panic| {
+/// module. Nobody would free what it captures then, so it captures nothing.
+pub fn log_panics<M: Module + 'static>() {
+    panic::set_hook(Box::new(|panic| {
+        let module = M::NAME;
         let text = format_args!("{module} panicked, which is a bug: {panic}");
         write_log::<M>(None, Level::Critical, file!(), line!(), text);
     }));

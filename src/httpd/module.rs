@@ -34,6 +34,9 @@ impl Record {
 /// - [`Loaded::set`] is called for it when httpd lets it register its hooks, before any other of its functions.
 /// - The functions in its record are for its own [`ServerConfig`].
 pub unsafe trait Module {
+    /// Its name in the error log.
+    const NAME: &'static str;
+
     /// The record and the number.
     fn loaded() -> &'static Loaded;
 }
