@@ -20,7 +20,7 @@ use crate::request::{asset, begin, in_use, inherit, map};
 const ERROR: c_int = sys::HTTP_INTERNAL_SERVER_ERROR;
 
 hooks! {
-    /// `create_request`: a subrequest or an internal redirect begins. It gets the pin of the request that it came from.
+    /// `create_request`: a subrequest or an internal redirect begins. It gets what the root of its tree holds.
     fn create_request(request: Request<'_, '_>) -> c_int, or ERROR; {
         inherit::inherit(request);
         sys::OK

@@ -6,7 +6,7 @@
 //! # The life of a request
 //!
 //! 1. httpd has read a request's header and chosen its virtual host. `post_read_request` counts the request and looks
-//!    where the docroot leads ([`docroot::Docroot::enter`] or, where that is not enough, [`docroot::Docroot::lookup`]),
+//!    where the docroot leads ([`docroot::Docroot::confirms`] or, where that is not enough, [`docroot::Docroot::lookup`]),
 //!    lets the request hold the answer (the *pin*) and makes it the request's own docroot, as `ap_set_document_root` does.
 //!    All that threads share and that is written for it is the count.
 //! 2. httpd and its modules map the URL below that docroot: `r->filename`, `DOCUMENT_ROOT`, `.htaccess`, PHP.
@@ -72,7 +72,7 @@ unsafe extern "C" fn register_hooks(pool: *mut sys::apr_pool_t) {
         let configuring = unsafe { Configuring::new(Pool::new(pool)) };
         // SAFETY: `realdoc_module` is the record that httpd has loaded.
         unsafe { Realdoc::loaded().set(&configuring, &realdoc_module) };
-        log_panics::<Realdoc>("mod_realdoc");
+        log_panics::<Realdoc>();
         // SAFETY: only httpd calls it, and it takes an `AtGate`.
         unsafe { asset::GATE.register(&configuring, hooks::asset_gate) };
     });

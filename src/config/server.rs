@@ -182,7 +182,7 @@ impl<'s> Site<'s> {
         self.docroot.remembered(now, self.window)
     }
 
-    /// Where the server's docroot leads, if each request has to see that for itself, and one system call is enough.
+    /// Where the server's docroot leads, if `RealpathEvery` is 0 and the texts of the links show it.
     #[inline]
     pub fn checked(&self, now: Moment) -> Option<&Resolution> {
         self.docroot.checked(&Os, now, self.window)

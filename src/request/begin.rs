@@ -29,9 +29,9 @@ pub fn begin(request: Request<'_, '_>) {
         begin_again(request, site);
     } else if has_configured_docroot(request, site) {
         // Inside the window this is all that most requests need of this module.
-        match in_use::slot().and_then(|slot| enter(request, site, slot)) {
+        match in_use::slot().and_then(|slot| hold_presumed(request, site, slot)) {
             Some(resolution) => {
-                // Only what has links is counted.
+                // It has links, because no other resolution has an entry.
                 request.set_document_root(text(resolution.docroot_terminated()));
                 variables::add(request, site, Some(resolution));
             }
@@ -43,7 +43,7 @@ pub fn begin(request: Request<'_, '_>) {
 /// Counts a request, lets it hold what the server's docroot led to at the last lookup, and then looks whether that still
 /// counts. If not, the request is neither counted nor holds anything.
 #[inline(always)]
-fn enter<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, slot: &'static Slot) -> Option<&'r Resolution> {
+fn hold_presumed<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, slot: &'static Slot) -> Option<&'r Resolution> {
     let resolution = site.presumed()?;
     let counted = slot.count(resolution.entry(), request.connection())?;
     // SAFETY: the request is counted by the entry of the resolution.
@@ -108,7 +108,7 @@ fn begin_again<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) {
     }
 }
 
-/// Pins an internal redirect from a server that resolves no docroots. The root holds the pin, because the whole tree
+/// Pins an internal redirect whose first request was on a server that resolves no docroots. The root holds the pin, because the whole tree
 /// shares it.
 fn begin_tree<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) -> Option<Hold<'r>> {
     has_configured_docroot(request, site).then_some(())?;

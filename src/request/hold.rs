@@ -114,7 +114,7 @@ impl<'r> Hold<'r> {
         }
     }
 
-    /// The same without a ticket, which is for the root alone.
+    /// This without its ticket, which only the root may have.
     #[inline]
     pub fn uncounted(self) -> Self {
         match self {
@@ -123,7 +123,7 @@ impl<'r> Hold<'r> {
         }
     }
 
-    /// Lets a request that is not the root of its tree hold what the root holds, and gives it the docroot.
+    /// Lets a request hold this, without a ticket, and gives it the docroot.
     #[inline(always)]
     pub fn give_to(self, request: Request<'_, 'r>) {
         // Read before anything is written, so that the caller's reads of `self` need not be repeated.
@@ -175,7 +175,7 @@ impl<'r> Hold<'r> {
         }
     }
 
-    /// The same with any tickets, in a tree.
+    /// As [`Hold::counted`], for any number of tickets: a tree keeps them.
     #[cold]
     pub fn counted_in_tree(
         request: Request<'_, 'r>,

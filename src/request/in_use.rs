@@ -3,7 +3,7 @@
 //! Owns: the slot of this process, and that each request tree gives back what it was counted for, once. Must not: know
 //! how it is counted; [`docroot::inuse`] does.
 //!
-//! A request that gets what the process remembers is counted by [`docroot::Docroot::enter`]. Every other lookup is
+//! A request that gets what its server presumes is counted by [`begin`](crate::request::begin::begin). Every other lookup is
 //! surrounded by a [`Look`]. Both count before anything of the release is opened. `log_transaction` ends it ([`end`]):
 //! httpd runs it when the last byte of the response is sent or given up, by a cleanup of the request's pool, whatever
 //! became of the request. In a process that is forked to run a CGI script, and that runs the cleanups of its parent's

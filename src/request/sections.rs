@@ -1,6 +1,6 @@
 //! `<Directory>` sections that follow the links.
 //!
-//! Owns: the walk of each resolution, made for its first request and attached to it. Must not: know how sections are
+//! Owns: the directory walk for each resolution, made for its first request and attached to it. Must not: know how sections are
 //! stored.
 //!
 //! Requests see the real path, so `<Directory /srv/app/current/public>` would no longer apply to them. For the real path
@@ -77,8 +77,8 @@ fn address(site: &Site<'_>) -> usize {
     std::ptr::from_ref(site).addr()
 }
 
-/// If httpd walks the docroot that led to this resolution, the set of the [`docroot::assets::prefixes::initial`]s of URLs that
-/// may be assets. A note at the resolution says both.
+/// None if this module walks the directories for this resolution. If httpd does, the set of the
+/// [`docroot::assets::prefixes::initial`]s of URLs that may be assets. A note at the resolution says both.
 #[inline]
 pub fn left_to_httpd(request: Request<'_, '_>, resolution: &Resolution) -> Option<usize> {
     let [server, document_root, assets] = resolution.note();

@@ -113,7 +113,7 @@ impl FailureLog {
     }
 
     /// Claims the report of a failure of a docroot without an entry in the cache, in a log that all of them share.
-    /// Clients choose the names of these docroots. That one does not exist is no error of the server and is not
+    /// Clients choose the names of these docroots. A name that does not exist is no error of the server and is not
     /// reported; a refusal is one, and any refusal counts as the same cause.
     pub(crate) fn claim_without_entry(self: &Arc<Self>, failure: &Arc<Failure>, now: Moment) -> Option<PendingReport> {
         if failure.errno().is_some() {

@@ -136,10 +136,9 @@ impl File {
         self.0.write_all_at(&bytes, 0)
     }
 
-    /// Takes a slot for `process`, this one, which serves no request yet: in a child of the server, once, in a thread that
-    /// lives as long as the process. `window` is the
-    /// longest time for which the process goes without a look at a docroot, and `now` the present moment. A process with one thread needs one of
-    /// `shards`, another [`SHARDS`].
+    /// Takes a slot for `process`, which is this process and serves no request yet. Call it once, in a thread that lives as
+    /// long as the process. `window` is the longest time for which the process goes without a lookup of a docroot, and `now`
+    /// the present moment. A process with one thread needs one of `shards`, another [`SHARDS`].
     ///
     /// # Errors
     /// If the system refuses, or all slots are taken. Readers know then, for as long as this process lives, that it serves

@@ -71,7 +71,7 @@ impl<W: Words> Slot<W> {
     /// A slot in memory that is all zeros, claimed at `claimed`. Counters have `shards` cache lines: one where a process has one thread.
     pub fn new(words: W, claimed: Moment, shards: usize) -> Self {
         let shards = shards.clamp(1, SHARDS).next_power_of_two();
-        // Of another slot, before or after, no id is the same, whatever its generation.
+        // So no id of this slot equals one of a slot that was claimed before or after.
         let generation = claimed.nanoseconds() >> 10;
         Self { words, claimed, shard_mask: shards - 1, table: Mutex::new(Table::new(shards, generation)) }
     }
@@ -119,8 +119,8 @@ impl<W: Words> Slot<W> {
         Looking { slot: self, word: LOOKING[now] }
     }
 
-    /// How long a look may count for a request on the slow way, at most `window`: one from before the slot was claimed, by
-    /// the parent of this process, does not. Nobody could see the request then.
+    /// How long a look may count for a request on the slow way, at most `window`. A look by the parent, before this process
+    /// claimed its slot, does not count: no reader could see its request.
     pub fn window(&self, now: Moment, window: Duration) -> Duration {
         now.since(self.claimed).unwrap_or_default().min(window)
     }

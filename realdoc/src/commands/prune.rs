@@ -207,7 +207,7 @@ struct Choice {
     stay: Vec<(Release, String)>,
 }
 
-/// What the directory holds besides a release: nothing that the configuration names is ever removed.
+/// Which path that the configuration names lies in the directory: such a release is never removed.
 fn holds(config: &Config, directory: &Path) -> Option<String> {
     let real = directory.canonicalize().ok()?;
     let holds = |path: &Path| path.canonicalize().is_ok_and(|path| path.starts_with(&real));
