@@ -72,7 +72,7 @@ fn map_missing<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, assets: &Assets
 fn find<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, pinned: &Pinned<'_>, path: &[u8]) -> Option<Asset> {
     let directory = pinned.directory();
     // Before the manifest is read: a release that has left it is free once nobody looks any more.
-    let look = Look::begin();
+    let look = Look::begin(request);
     let retained = Shared::of(request.server())?.manifests.look(&directory, Os.file_clock());
     if let Some(error) = retained.error {
         let directory = docroot::escape(&directory);

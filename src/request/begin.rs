@@ -51,14 +51,16 @@ fn hold_presumed<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, slot: &'stati
     if site.confirms(resolution) {
         return Some(resolution);
     }
-    withdraw(request, slot);
+    withdraw(request);
     None
 }
 
 /// Takes back what a request is counted for and holds.
 #[cold]
 #[inline(never)]
-fn withdraw(request: Request<'_, '_>, slot: &Slot) {
+fn withdraw(request: Request<'_, '_>) {
+    // Asked for again, so that the register is free during the look.
+    let Some(slot) = in_use::slot() else { return };
     for ticket in Hold::take_tickets(request.root()) {
         slot.withdraw(ticket);
     }

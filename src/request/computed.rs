@@ -64,7 +64,7 @@ fn look_up<'r>(request: Request<'_, 'r>, tree: &'r Tree<'r>, path: &CStr) -> Opt
     let path = pool.copy(path.to_bytes());
     let led = led.map_or(path, |led| pool.copy(&led.path));
     let config = ServerConfig::of(request.server())?;
-    let look = Look::begin();
+    let look = Look::begin(request);
     let now = Os::now();
     let (docroot, mut lookup) = config.compute(led, now, look.window(now, config.site()?.every()))?;
     tree.keep_tickets(root, look.count(&docroot, &mut lookup, request.connection()));

@@ -7,12 +7,15 @@
 //! surrounded by a [`Look`]. Both count before anything of the release is opened. `log_transaction` ends it ([`end`]):
 //! httpd runs it when the last byte of the response is sent or given up, by a cleanup of the request's pool, whatever
 //! became of the request. In a process that is forked to run a CGI script, and that runs the cleanups of its parent's
-//! requests when it is killed, nothing is given back.
+//! requests when it is killed, nothing is given back. A forked process that serves requests of its own, as those of mpm-itk
+//! do, claims a slot of its own at its first lookup.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::ptr;
+use std::sync::atomic::AtomicPtr;
+use std::sync::atomic::Ordering::{Acquire, Release as Publish};
 use std::time::Duration;
 
 use docroot::inuse::claim::is_claimed;
@@ -29,12 +32,27 @@ use crate::request::hold::Hold;
 use crate::request::tickets::Tickets;
 
 /// The slot of this process. A child of httpd claims it before its first request; nobody gives it back but the kernel.
-static SLOT: OnceLock<Slot> = OnceLock::new();
+static SLOT: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
 
-/// The slot of this process, if requests are counted.
+/// The slot of this process, if requests are counted. In a forked process it is its parent's before the first lookup.
 #[inline]
 pub fn slot() -> Option<&'static Slot> {
-    SLOT.get()
+    // SAFETY: null, or a slot that `claim` has leaked.
+    unsafe { SLOT.load(Acquire).as_ref() }
+}
+
+/// The slot of this process, claimed now if the process was forked from the owner of [`slot`]: mpm-itk forks one for each
+/// connection. In its parent's slot it could count, but give nothing back. None if it was forked within this request (by a
+/// script): what the request holds was counted in the parent's slot, and is given back there.
+fn own_slot(request: Request<'_, '_>) -> Option<&'static Slot> {
+    let slot = slot()?;
+    if slot.is_own() {
+        return Some(slot);
+    }
+    request.root().state::<Hold<'_>>().is_none().then_some(())?;
+    SLOT.store(ptr::null_mut(), Publish);
+    claim(request.server());
+    self::slot()
 }
 
 /// `child_init`: claims a slot for this process, which serves nobody yet. If it gets none, its requests are not counted, and
@@ -46,8 +64,8 @@ pub fn claim(main: Server<'_>) {
     let process = Process::current();
     let shards = if is_threaded() { SHARDS } else { 1 };
     match file.claim(&process, Os::now(), *window, shards) {
-        // A process is initialised once.
-        Ok(slot) => drop(SLOT.set(slot)),
+        // Once in each process.
+        Ok(slot) => SLOT.store(Box::leak(Box::new(slot)), Publish),
         Err(error) => {
             let file = docroot::escape(path.as_os_str().as_encoded_bytes());
             let pid = std::process::id();
@@ -65,9 +83,9 @@ pub fn claim(main: Server<'_>) {
 pub struct Look(Option<(&'static Slot, Looking<'static>)>);
 
 impl Look {
-    /// Begins it. The clock is read afterwards.
-    pub fn begin() -> Self {
-        Self(slot().map(|slot| (slot, slot.look())))
+    /// Begins it, for a request. The clock is read afterwards.
+    pub fn begin(request: Request<'_, '_>) -> Self {
+        Self(own_slot(request).map(|slot| (slot, slot.look())))
     }
 
     /// How long an earlier look may count for this one.

@@ -20,7 +20,7 @@ use crate::request::tree::{FailedLookup, Tree};
 /// Looks up the docroot of a server for the tree of `root`, counts the tree, and lets `root` hold the answer. The pool of
 /// `root` owns what the process does not retain.
 pub fn look_up<'r>(request: Request<'_, 'r>, root: Root<'r>, site: &'r Site<'r>) -> Hold<'r> {
-    let look = Look::begin();
+    let look = Look::begin(request);
     let now = Os::now();
     let mut lookup = site.docroot().lookup(&Os, now, look.window(now, site.every()));
     let tickets = look.count(site.docroot(), &mut lookup, request.connection());

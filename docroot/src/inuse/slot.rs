@@ -154,6 +154,11 @@ impl<W: Words> Slot<W> {
         self.words.lock(&self.table).retire(entry.0.load(Relaxed));
     }
 
+    /// Whether this is the process that claimed the slot, and not one forked from it.
+    pub fn is_own(&self) -> bool {
+        self.words.is_own()
+    }
+
     /// The memory of the slot.
     pub fn words(&self) -> &W {
         &self.words
