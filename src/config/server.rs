@@ -162,9 +162,10 @@ impl<'s> Site<'s> {
         unsafe { self.presumed.load(Acquire).as_ref() }
     }
 
-    /// Lets requests presume that the server's docroot leads to a retained resolution.
-    pub fn presume(&self, id: RetainedId) {
-        let retained = self.docroot.retained(id).map_or(ptr::null(), ptr::from_ref);
+    /// Lets requests presume that the server's docroot leads to a retained resolution. Without one they presume nothing: else
+    /// each would count for the release before, for an instant that a drain of that may see.
+    pub fn presume(&self, id: Option<RetainedId>) {
+        let retained = id.and_then(|id| self.docroot.retained(id)).map_or(ptr::null(), ptr::from_ref);
         self.presumed.store(retained.cast_mut(), Release);
     }
 

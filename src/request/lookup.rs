@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use docroot::{Event, Lookup, Os};
+use docroot::{Answer, Event, Lookup, Os};
 
 use crate::config::server::Site;
 use crate::httpd::{Request, Root};
@@ -38,9 +38,10 @@ fn hold<'r>(
 ) -> Hold<'r> {
     let failure = event.and_then(|event| log_or_own(request, root, site, event));
     let id = answer.id();
+    // No link leads to a fallback: each request looks that up.
+    site.presume(id.filter(|_| matches!(&answer, Answer::Resolved(served) if served.is_linked)));
     let pin = match id.and_then(|id| site.docroot().retained(id)) {
         Some(resolution) if failure.is_none() => {
-            id.into_iter().for_each(|id| site.presume(id));
             return match (tickets.pop(), tickets.is_empty()) {
                 (None, _) => Hold::Retained(resolution, Counted::NOT),
                 (Some(ticket), true) => Hold::counted(request, site, resolution, ticket),
