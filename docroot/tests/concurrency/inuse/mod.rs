@@ -1,9 +1,9 @@
 //! The proof that no release is removed under a request: requests count, look and serve, while a tool flips, reads and
 //! removes, in every order.
 //!
-//! Owns: what each side does, as it should and sabotaged. What counts, looks and reads is the library's: a request enters
-//! by [`Docroot::enter`], and else makes the same calls as the module's `src/request/in_use.rs`. Each access of the shared
-//! memory, each reading of the clock and each system call is one step.
+//! Owns: what each side does, as it should and sabotaged. What counts, looks and reads is the library's: a request makes the
+//! same calls as the module's `src/request/begin.rs`, which presumes what a lookup found last, and as its `in_use.rs`. Each
+//! access of the shared memory or of what is presumed, each reading of the clock and each system call is one step.
 
 mod explore;
 mod memory;
@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use corosensei::Yielder;
 use docroot::inuse::format::{ANY, COUNTERS, LOOKING, RECORDS, RUNNING, SHARD_COUNT, WINDOW};
-use docroot::inuse::{EntryCell, Release, Slot, SlotDrain, Ticket, Words};
-use docroot::{Answer, Cache, Docroot, Event, Lookup, Moment, Releases, Resolution, Rules};
+use docroot::inuse::{EntryCell, Looking, Release, Slot, SlotDrain, Ticket, Words};
+use docroot::{Answer, Cache, Docroot, Event, Lookup, Moment, Releases, Resolution, RetainedId, Rules, Served};
 
 use crate::c_path;
 use crate::world::{Change, Unit, World};
@@ -30,6 +30,10 @@ use view::View;
 enum Request {
     /// As it should.
     Honest,
+    /// As it should, by [`Docroot::enter`], which presumes what is served.
+    Enters,
+    /// It does not compare what it presumed with what is served.
+    BelievesPresumed,
     /// It looks first and counts afterwards: the clock and the links that it goes by are those from before the count.
     LooksFirst,
     /// It ends its looking before it counts.
@@ -61,6 +65,9 @@ struct Scenario {
     is_warm: bool,
     /// Whether it has an entry for that release.
     has_entry: bool,
+    /// Whether the link leads to the next release already, and the last lookup has seen that, but requests presume the release
+    /// before: a slower lookup has said so since.
+    is_stale: bool,
     /// Whether only requests know the docroot, so that each of them needs a lookup.
     is_computed: bool,
     /// Whether it claims its slot only while the scenario runs.
@@ -80,6 +87,7 @@ const USUAL: Scenario = Scenario {
     window: 0,
     is_warm: true,
     has_entry: true,
+    is_stale: false,
     is_computed: false,
     claims_late: false,
     reuses: false,
@@ -114,6 +122,8 @@ struct Run {
     rules: usize,
     /// The docroot, if the configuration names it.
     configured: Option<Arc<Docroot>>,
+    /// What the last lookup found, or what a slower one has put there since.
+    presumed: Cell<Option<RetainedId>>,
     window: u64,
     /// The entry of a release that nobody removes.
     other: EntryCell,
@@ -150,6 +160,7 @@ impl Run {
             cache,
             rules,
             configured,
+            presumed: Cell::default(),
             window: scenario.window * UNIT.0,
             other: EntryCell::new(),
             is_claimed: Cell::new(false),
@@ -164,6 +175,7 @@ impl Run {
     fn set_up(&self, scenario: &Scenario, yielder: &Yielder<(), ()>) {
         let warm = scenario.is_warm.then(|| self.lookup(&View::new(&self.world, yielder), Duration::ZERO));
         resumed(None);
+        self.presumed.set(warm.as_ref().and_then(|(_, lookup)| lookup.answer.id()));
         let enter = |path: &str, entry: &EntryCell| {
             let ticket = self.slot.look().enter(&release(path), entry, 0);
             self.slot.leave(ticket);
@@ -183,6 +195,10 @@ impl Run {
         }
         if scenario.ids_are_stale {
             self.memory.stale.set(Some((RECORDS, self.memory.peek(RECORDS))));
+        }
+        if scenario.is_stale {
+            self.world.change(Change::Link("/c", Some("/2")));
+            self.lookup(&View::new(&self.world, yielder), Duration::ZERO);
         }
         resumed(Some(yielder));
     }
@@ -210,7 +226,7 @@ impl Run {
         PATHS.into_iter().find(|&known| known == path).expect("a release")
     }
 
-    /// As [`Docroot::enter`] does it.
+    /// As the module does it where no lookup is needed.
     fn fast(&self, how: Request, docroot: &Docroot, yielder: &Yielder<(), ()>) -> Option<(Ticket, &'static str)> {
         let clock = || {
             pause();
@@ -219,13 +235,27 @@ impl Run {
             now
         };
         let view = View::new(&self.world, yielder);
-        let entered = if how == Request::LooksFirst {
-            let (now, view) = (clock(), view.frozen("/c"));
-            docroot.enter(&self.slot, 0, &view, || now, self.window)
+        let (ticket, resolution) = if how == Request::Enters {
+            docroot.enter(&self.slot, 0, &view, clock, self.window)?
         } else {
-            docroot.enter(&self.slot, 0, &view, clock, self.window)
+            pause();
+            let presumed = docroot.retained(self.presumed.get()?)?;
+            let seen = (how == Request::LooksFirst).then(clock);
+            let view = if seen.is_some() { view.frozen("/c") } else { view };
+            let ticket = self.slot.count(presumed.entry(), 0)?.confirm();
+            let now = seen.unwrap_or_else(clock);
+            let confirms = match how {
+                Request::BelievesPresumed => {
+                    docroot.remembered(now, self.window).or_else(|| docroot.checked(&view, now, self.window)).is_some()
+                }
+                _ => docroot.confirms(presumed, &view, now, self.window),
+            };
+            if !confirms {
+                self.slot.withdraw(ticket);
+                return None;
+            }
+            (ticket, presumed)
         };
-        let (ticket, resolution) = entered?;
         self.entered.set(self.entered.get() + 1);
         Some((ticket, Self::name(resolution)))
     }
@@ -246,23 +276,31 @@ impl Run {
             drop(looking);
             looking = self.slot.look();
         }
+        let ticket = self.count(how, &looking, &served, event.is_some())?;
+        pause();
+        self.presumed.set(served.id.filter(|_| served.is_linked));
+        Some((ticket, path))
+    }
+
+    /// Counts a request for what a lookup has found.
+    fn count(&self, how: Request, looking: &Looking<'_, Memory>, served: &Served, is_walked: bool) -> Option<Ticket> {
         if served.is_linked
-            && event.is_none()
+            && !is_walked
             && let Some((ticket, ())) = self.slot.enter(served.entry(), 0, || Some(()))
         {
-            return Some((ticket, path));
+            return Some(ticket);
         }
+        let path = Self::name(served);
         let release = release(path);
-        let ticket = if served.is_linked {
-            looking.enter(&release, served.entry(), 0)
+        if served.is_linked {
+            Some(looking.enter(&release, served.entry(), 0))
         } else {
             let is_claimed = || {
                 pause();
                 how != Request::IgnoresClaim && path == OLD && self.is_claimed.get()
             };
-            looking.enter_unlinked(&release, served.entry(), 0, is_claimed)?
-        };
-        Some((ticket, path))
+            looking.enter_unlinked(&release, served.entry(), 0, is_claimed)
+        }
     }
 
     /// A lookup that begins now.

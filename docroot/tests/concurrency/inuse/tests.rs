@@ -31,6 +31,32 @@ fn requests_that_remember() {
     }
 }
 
+/// By [`docroot::Docroot::enter`].
+#[test]
+fn requests_that_enter_at_once() {
+    for window in WINDOWS {
+        let requests = &[Request::Enters, Request::Enters];
+        holds(&format!("two that enter at once, a window of {window} steps"), &Scenario { window, requests, ..USUAL });
+    }
+}
+
+/// What is presumed is of a lookup that another has overtaken.
+#[test]
+fn requests_that_presume_the_release_before() {
+    let flip_back: &[Change] = &[Change::Link("/c", Some("/1")), Change::Link("/c", Some("/2"))];
+    for flips in [&[], flip_back] {
+        for window in [0, 18, 30] {
+            let name = format!("a stale presumption, {} flips, a window of {window} steps", flips.len());
+            holds(&name, &Scenario { window, flips, is_stale: true, ..USUAL });
+        }
+        let requests = &[Request::BelievesPresumed];
+        fails("a stale presumption, believed", &Scenario { flips, is_stale: true, requests, ..USUAL });
+        let requests = &[Request::Honest, Request::BelievesPresumed];
+        let scenario = Scenario { window: 7, flips, is_stale: true, requests, ..USUAL };
+        fails("a stale presumption, believed for 7 steps", &scenario);
+    }
+}
+
 #[test]
 fn requests_of_a_new_process() {
     for window in WINDOWS {
@@ -107,7 +133,7 @@ fn a_process_that_comes_late() {
 #[test]
 fn looking_first_is_found() {
     for window in WINDOWS {
-        fails("looking first", &Scenario { window, requests: LOOKS_FIRST, ..USUAL });
+        fails("looking first", &Scenario { window, requests: LOOKS_FIRST, interruptions: 3, ..USUAL });
     }
 }
 
