@@ -21,6 +21,7 @@ mod refuse;
 mod repin;
 mod rewrite;
 pub mod sections;
+mod slot;
 mod tickets;
 pub mod tree;
 mod variables;

@@ -126,6 +126,16 @@ pub(super) unsafe fn own_config<M: Module>(vector: *mut sys::ap_conf_vector_t) -
     unsafe { *vector.cast::<*mut c_void>().add(M::loaded().index()) }
 }
 
+/// Where the entry of a module in a configuration vector is.
+///
+/// # Safety
+/// As for [`own_config`].
+#[inline]
+pub(super) unsafe fn own_config_entry<M: Module>(vector: *mut sys::ap_conf_vector_t) -> *mut *mut c_void {
+    // SAFETY: as above.
+    unsafe { vector.cast::<*mut c_void>().add(M::loaded().index()) }
+}
+
 /// Sets the entry of a module in a configuration vector: `ap_set_module_config`.
 ///
 /// # Safety

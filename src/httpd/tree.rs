@@ -9,7 +9,7 @@ use std::ptr;
 
 use apache_sys as sys;
 
-use super::module::{Module, RequestState, own_config, set_own_config};
+use super::module::{Module, RequestState, own_config, own_config_entry, set_own_config};
 use super::pool::Pool;
 use super::request::{Invariant, Request};
 
@@ -60,6 +60,24 @@ impl<'q, 'r> Request<'q, 'r> {
     pub fn raw_state<S: RequestState<'r>>(self) -> *mut c_void {
         // SAFETY: a request has a configuration vector.
         unsafe { own_config::<S::Module>((*self.raw).request_config) }
+    }
+
+    /// Replaces that pointer by what `replace` makes of it, and returns it as it was.
+    ///
+    /// # Safety
+    /// [`RequestState::from_raw`] takes the new one for a state that is valid as long as the request.
+    #[inline]
+    pub unsafe fn replace_raw_state<S: RequestState<'r>>(
+        self,
+        replace: impl FnOnce(*mut c_void) -> *mut c_void,
+    ) -> *mut c_void {
+        // SAFETY: a request has a configuration vector of its own, and the caller promises the rest.
+        unsafe {
+            let entry = own_config_entry::<S::Module>((*self.raw).request_config);
+            let before = *entry;
+            *entry = replace(before);
+            before
+        }
     }
 
     /// Makes `state` what a module keeps of the request.

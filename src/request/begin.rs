@@ -11,9 +11,9 @@ use crate::config::server::Site;
 use crate::httpd::Request;
 use crate::module::Realdoc;
 use crate::request::hold::{Counted, Hold};
-use crate::request::in_use;
 use crate::request::lookup::look_up;
 use crate::request::pin::text;
+use crate::request::slot::slot;
 use crate::request::variables;
 
 /// Pins the docroot of a request whose header is complete. A request that has inherited a pin keeps it: httpd runs
@@ -29,7 +29,7 @@ pub fn begin(request: Request<'_, '_>) {
         begin_again(request, site);
     } else if has_configured_docroot(request, site) {
         // Inside the window this is all that most requests need of this module.
-        match in_use::slot().and_then(|slot| hold_presumed(request, site, slot)) {
+        match slot().and_then(|slot| hold_presumed(request, site, slot)) {
             Some(resolution) => {
                 // It has links, because no other resolution has an entry.
                 request.set_document_root(text(resolution.docroot_terminated()));
@@ -60,7 +60,7 @@ fn hold_presumed<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, slot: &'stati
 #[inline(never)]
 fn withdraw(request: Request<'_, '_>) {
     // Asked for again, so that the register is free during the look.
-    let Some(slot) = in_use::slot() else { return };
+    let Some(slot) = slot() else { return };
     for ticket in Hold::take_tickets(request.root()) {
         slot.withdraw(ticket);
     }
@@ -80,7 +80,7 @@ pub fn has_configured_docroot<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) 
 fn begin_uncounted<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) {
     let now = Os::now();
     let remembered = site.remembered(now);
-    let known = match in_use::slot() {
+    let known = match slot() {
         Some(_) => remembered.filter(|resolution| !resolution.has_links()),
         None => remembered.or_else(|| site.checked(now)),
     };

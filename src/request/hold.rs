@@ -51,7 +51,7 @@ unsafe impl<'r> RequestState<'r> for Hold<'r> {
 
     #[inline]
     fn into_raw(self) -> *mut c_void {
-        const { assert!(align_of::<Resolution>() > COUNTED && align_of::<Tree<'_>>() > RETAINED) };
+        const { assert!(align_of::<Resolution>() > COUNTED && align_of::<Tree<'_>>() > COUNTED) };
         match self {
             Self::Retained(resolution, Counted(number)) => {
                 let number = number.map_or(0, |number| (number as usize) << NUMBER | COUNTED);
@@ -189,13 +189,13 @@ impl<'r> Hold<'r> {
         Self::Tree(tree)
     }
 
-    /// The ticket beside a resolution, which the request must forget when it is used.
+    /// Takes the ticket beside a resolution. The number stays where it is; without the mark it means nothing.
     #[inline]
-    pub fn ticket(self) -> Option<Ticket> {
-        match self {
-            Self::Retained(_, Counted(number)) => number.map(|number| Ticket::from_raw(number.into())),
-            Self::Tree(_) => None,
-        }
+    pub fn take_ticket(request: Request<'_, 'r>) -> Option<Ticket> {
+        const BOTH: usize = RETAINED | COUNTED;
+        // SAFETY: the same resolution without a ticket. The address of a tree has no such bit.
+        let raw = unsafe { request.replace_raw_state::<Self>(|raw| raw.map_addr(|raw| raw & !COUNTED)) };
+        (HAS_ROOM && raw.addr() & BOTH == BOTH).then(|| Ticket::from_raw((raw.addr() >> NUMBER) as u32))
     }
 
     /// Takes the tickets that the root of a tree has.

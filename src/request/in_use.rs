@@ -1,6 +1,6 @@
 //! Which release each request uses, counted for whoever removes releases.
 //!
-//! Owns: the slot of this process, and that each request tree gives back what it was counted for, once. Must not: know
+//! Owns: which process claims a slot, and that each request tree gives back what it was counted for, once. Must not: know
 //! how it is counted; [`docroot::inuse`] does.
 //!
 //! A request that gets what its server presumes is counted by [`begin`](crate::request::begin::begin). Every other lookup is
@@ -13,9 +13,6 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::ptr;
-use std::sync::atomic::AtomicPtr;
-use std::sync::atomic::Ordering::{Acquire, Release as Publish};
 use std::time::Duration;
 
 use docroot::inuse::claim::is_claimed;
@@ -27,32 +24,23 @@ use smallvec::SmallVec;
 use crate::config::in_use::Counted;
 use crate::config::server::Shared;
 use crate::httpd::{Level, Request, Server, is_threaded};
-use crate::module::{Realdoc, log};
+use crate::module::log;
 use crate::request::hold::Hold;
+use crate::request::slot::{self, slot};
 use crate::request::tickets::Tickets;
 
-/// The slot of this process. A child of httpd claims it before its first request; nobody gives it back but the kernel.
-static SLOT: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
-
-/// The slot of this process, if requests are counted. In a forked process it is its parent's before the first lookup.
-#[inline]
-pub fn slot() -> Option<&'static Slot> {
-    // SAFETY: null, or a slot that `claim` has leaked.
-    unsafe { SLOT.load(Acquire).as_ref() }
-}
-
-/// The slot of this process, claimed now if the process was forked from the owner of [`slot`]: mpm-itk forks one for each
+/// The slot of this process, claimed now if the process was forked from the owner of [`slot()`]: mpm-itk forks one for each
 /// connection. In its parent's slot it could count, but give nothing back. None if it was forked within this request (by a
 /// script): what the request holds was counted in the parent's slot, and is given back there.
 fn own_slot(request: Request<'_, '_>) -> Option<&'static Slot> {
-    let slot = slot()?;
-    if slot.is_own() {
-        return Some(slot);
+    let inherited = slot()?;
+    if inherited.is_own() {
+        return Some(inherited);
     }
     request.root().state::<Hold<'_>>().is_none().then_some(())?;
-    SLOT.store(ptr::null_mut(), Publish);
+    slot::forget();
     claim(request.server());
-    self::slot()
+    slot()
 }
 
 /// `child_init`: claims a slot for this process, which serves nobody yet. If it gets none, its requests are not counted, and
@@ -65,7 +53,7 @@ pub fn claim(main: Server<'_>) {
     let shards = if is_threaded() { SHARDS } else { 1 };
     match file.claim(&process, Os::now(), *window, shards) {
         // Once in each process.
-        Ok(slot) => SLOT.store(Box::leak(Box::new(slot)), Publish),
+        Ok(slot) => slot::keep(slot),
         Err(error) => {
             let file = docroot::escape(path.as_os_str().as_encoded_bytes());
             let pid = std::process::id();
@@ -178,17 +166,15 @@ fn path(bytes: &[u8]) -> &Path {
 }
 
 /// `log_transaction`: gives back what the tree of a request was counted with. httpd runs it for the root of a tree, which
-/// holds nothing afterwards.
+/// keeps its resolution for subrequests of modules that write logs.
 #[inline]
 pub fn end(request: Request<'_, '_>) {
-    match Hold::of(request).and_then(Hold::ticket) {
-        Some(ticket) => {
-            request.unset_state::<Realdoc>();
-            // Whoever has a ticket was counted in it.
-            let Some(slot) = slot() else { return };
-            leave(slot, request, ticket);
-        }
-        None => end_tree(request),
+    let Some(ticket) = Hold::take_ticket(request) else {
+        return end_tree(request);
+    };
+    // Where there is a ticket, there is a slot.
+    if let Some(slot) = slot() {
+        leave(slot, request, ticket);
     }
 }
 

@@ -13,8 +13,10 @@ use once_cell::unsync::OnceCell;
 
 use crate::config::server::Site;
 use crate::httpd::{Request, Root};
+use crate::module::Realdoc;
 use crate::request::log;
 use crate::request::pin::Pin;
+use crate::request::tickets::KeptTicket;
 
 /// What a request, its subrequests and its internal redirects share: one answer for each docroot.
 ///
@@ -40,7 +42,7 @@ pub struct Tree<'r> {
 
 /// A ticket of a tree, and the next.
 struct CountedTicket<'r> {
-    number: u32,
+    ticket: &'r KeptTicket,
     next: Option<&'r CountedTicket<'r>>,
 }
 
@@ -96,15 +98,15 @@ impl<'r> Tree<'r> {
     /// Keeps tickets that the tree was counted with.
     pub fn keep_tickets(&self, root: Root<'r>, tickets: impl IntoIterator<Item = Ticket>) {
         for ticket in tickets {
-            let next = self.tickets.get();
-            self.tickets.set(Some(root.pool().alloc(CountedTicket { number: ticket.into_raw(), next })));
+            let (ticket, next) = (root.own::<Realdoc, _>(KeptTicket::new(ticket)), self.tickets.get());
+            self.tickets.set(Some(root.pool().alloc(CountedTicket { ticket, next })));
         }
     }
 
     /// The tickets, which the tree forgets.
     pub fn take_tickets(&self) -> impl Iterator<Item = Ticket> {
         let tickets = std::iter::successors(self.tickets.take(), |ticket| ticket.next);
-        tickets.map(|ticket| Ticket::from_raw(ticket.number))
+        tickets.filter_map(|kept| kept.ticket.take())
     }
 
     /// Logs the failed lookup of the server's docroot, if it is not logged yet.

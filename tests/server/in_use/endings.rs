@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use harness::page::END;
 use harness::raw::Raw;
-use harness::{Config, Httpd, Mpm, Release, Site, on_each_mpm, readiness};
+use harness::{Client, Config, Httpd, Mpm, Protocol, Release, Site, on_each_mpm, readiness};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -184,9 +184,37 @@ fn odd_requests(mpm: Mpm) {
     assert!(counted.releases.iter().any(|usage| usage.total > 0), "{counted:?}");
 }
 
+/// Subrequests of a module that writes logs, when the request has ended: they are pinned as it was, and none of them counts
+/// for ever.
+fn subrequests_of_a_log(mpm: Mpm) {
+    let mut deployed = Deployed::new(fill as fn(&Release), &["current", "hosts/127.0.0.1/current"]);
+    let config = Config::new(
+        r#"
+        DocumentRoot "${ROOT}/current/public"
+        <VirtualHost *:${PORT_2}>
+            VirtualDocumentRoot "${ROOT}/hosts/%0/current/public"
+        </VirtualHost>
+        CustomLog "${ROOT}/accesses" "%U" "expr=-U '/page.html'"
+        "#,
+    );
+    let httpd = Httpd::start(&deployed.site, mpm, &config.modules(&["vhost_alias", "log_config"]).more_ports(1));
+    let computed = Client::new(&format!("http://127.0.0.1:{}", httpd.ports()[1]), Protocol::Http1);
+    for _ in 0..3 {
+        for client in [&httpd.client(), &computed] {
+            assert_eq!(client.get("/page.html").expect("a response").status, 200);
+        }
+    }
+    let before = deployed.deploy();
+    drain_and_remove(&[&httpd], &before);
+    assert_all_end(&httpd);
+    let accesses = std::fs::read_to_string(deployed.site.root().join("accesses")).expect("a log");
+    assert!(accesses.contains("/page.html"), "the subrequests ran: {accesses:?}");
+}
+
 on_each_mpm!(a_slow_script, slow_script);
 on_each_mpm!(a_half_read_download, half_read_download, worker, event);
 on_each_mpm!(a_killed_child, killed_child);
 on_each_mpm!(two_servers_of_one_release, two_servers, event);
 on_each_mpm!(clients_leave, clients_that_leave);
 on_each_mpm!(odd_requests_end, odd_requests);
+on_each_mpm!(subrequests_of_logs, subrequests_of_a_log, prefork, event);
