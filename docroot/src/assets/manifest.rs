@@ -1,5 +1,6 @@
 //! The text of a manifest: the names of the retained releases, one a line, the newest first.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::escape::escape;
@@ -9,6 +10,9 @@ pub const SIZE_MAX: usize = 64 * 1024;
 
 /// The longest name of a file on Linux.
 const NAME_MAX: usize = 255;
+
+/// What some editors put before the first line.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// The names of the retained releases, the newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,11 +24,12 @@ impl Manifest {
     /// Reads a manifest. A name that stands there twice counts once. The last line may lack its newline.
     ///
     /// # Errors
-    /// The first line that is no name of a release: an empty one, one with a slash or a control character, and one that
-    /// begins with a dot, as `.realdoc` does.
+    /// The first line that is no name of a release: an empty one, one with a slash or a control character, one that begins
+    /// with a dot, as `.realdoc` does, and one that begins with the byte order mark of an editor.
     pub fn parse(text: &[u8]) -> Result<Self, BadLine> {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let mut names: Vec<Box<[u8]>> = Vec::new();
+        let mut known = HashSet::new();
         if text.is_empty() {
             return Ok(Self { names });
         }
@@ -32,7 +37,7 @@ impl Manifest {
             if !is_name(line) {
                 return Err(BadLine { number: index + 1, text: line[..line.len().min(NAME_MAX)].to_vec() });
             }
-            if !names.iter().any(|name| **name == *line) {
+            if known.insert(line) {
                 names.push(line.into());
             }
         }
@@ -53,7 +58,11 @@ impl Manifest {
 /// Whether a manifest may name a release so.
 pub fn is_name(name: &[u8]) -> bool {
     let is_plain = |&byte: &u8| byte != b'/' && !byte.is_ascii_control();
-    !name.is_empty() && name.len() <= NAME_MAX && name[0] != b'.' && name.iter().all(is_plain)
+    !name.is_empty()
+        && name.len() <= NAME_MAX
+        && name[0] != b'.'
+        && !name.starts_with(BYTE_ORDER_MARK)
+        && name.iter().all(is_plain)
 }
 
 /// A line that is no name of a release.
@@ -89,7 +98,19 @@ mod tests {
     #[test]
     fn a_line_that_is_no_name_spoils_the_manifest() {
         let long = [b'a'; 256];
-        for line in [&b""[..], b"..", b".", b".realdoc", b"a/b", b"/etc", b"a\0b", b"a\r", b"\ta", &long] {
+        for line in [
+            &b""[..],
+            b"..",
+            b".",
+            b".realdoc",
+            b"a/b",
+            b"/etc",
+            b"a\0b",
+            b"a\r",
+            b"\ta",
+            "\u{feff}41".as_bytes(),
+            &long,
+        ] {
             let error = Manifest::parse(&[b"43\n", line, b"\n42\n"].concat()).unwrap_err();
             assert!(error.to_string().starts_with("line 2 is no name of a release"), "{error}");
         }
