@@ -114,7 +114,7 @@ fn bind(flags: &[String]) {
             .layout_tests(true)
             .allowlist_recursively(true)
             // Structures that the module reads or fills.
-            .allowlist_type("module|command_rec|cmd_parms|request_rec|server_rec|core_server_config|core_dir_config|core_request_config|conn_rec|apr_status_t|ap_filter_t|ap_filter_rec_t")
+            .allowlist_type("module|command_rec|cmd_parms|request_rec|server_rec|core_server_config|core_dir_config|core_request_config|conn_rec|apr_status_t|ap_filter_t|ap_filter_rec_t|ap_LINK_handler_t")
             // Functions that it calls.
             .allowlist_function("ap_hook_(create_request|post_read_request|map_to_storage|log_transaction|child_init|check_config|test_config|post_config)")
             .allowlist_function("ap_(document_root|context_document_root|set_context_info)")
@@ -125,7 +125,7 @@ fn bind(flags: &[String]) {
             .allowlist_function("apr_(palloc|pool_cleanup_register|pool_cleanup_null|table_get|table_setn|table_addn|table_unset|array_make|array_push)")
             .allowlist_function("apr_(filepath_merge|stat|optional_hook_add)")
             .allowlist_function("apr_(allocator_create|allocator_owner_set|pool_create_unmanaged_ex|pool_destroy|pool_userdata_get|pool_userdata_setn|is_empty_table)")
-            .allowlist_function("ap_(register_output_filter|add_output_filter_handle|remove_output_filter|pass_brigade)")
+            .allowlist_function("ap_(hook_get_handler|register_output_filter|get_output_filter_handle|add_output_filter_handle|remove_output_filter|pass_brigade)")
             .allowlist_function("realdoc_.*")
             .allowlist_var("MODULE_MAGIC_(NUMBER_MAJOR|NUMBER_MINOR|COOKIE)")
             .allowlist_var("APR_HOOK_(REALLY_FIRST|FIRST|MIDDLE|LAST|REALLY_LAST)")
@@ -134,7 +134,7 @@ fn bind(flags: &[String]) {
             .allowlist_var("RSRC_CONF|ACCESS_CONF|OR_ALL|OR_UNSET|OPT_UNSET|AP_REG_(EXTENDED|ICASE)")
             .allowlist_var("NOT_IN_HTACCESS|NOT_IN_DIR_CONTEXT|NOT_IN_VIRTUALHOST|AP_MPMQ_IS_THREADED")
             .allowlist_var("APLOG_(EMERG|ALERT|CRIT|ERR|WARNING|NOTICE|INFO|DEBUG)")
-            .allowlist_var("core_module|ap_top_module|AP_CORE_MODULE_INDEX|ap_conftree|APR_SUCCESS|APR_ENOENT|APR_FINFO_MIN|AP_FTYPE_RESOURCE|M_GET|METHODS|APR_FILEPATH_NOTRELATIVE|AP_STATUS_SHORT")
+            .allowlist_var("core_module|ap_top_module|AP_CORE_MODULE_INDEX|ap_conftree|APR_SUCCESS|APR_ENOENT|APR_FINFO_MIN|AP_FTYPE_(RESOURCE|PROTOCOL)|M_GET|METHODS|APR_FILEPATH_NOTRELATIVE|AP_STATUS_SHORT")
             .generate()
             .map_err(|error| error.to_string())
     });

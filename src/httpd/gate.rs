@@ -4,8 +4,8 @@
 //! checked.
 //!
 //! httpd initialises the output filters of a request when everything else is settled: its type, its handler and its other
-//! filters. The gate is a filter that only has such an initialisation. No hook is later, and a hook would run for every
-//! request.
+//! filters. The gate is a filter that only has such an initialisation, and behind all filters that change a response, so that
+//! theirs are done. No hook is later, and a hook would run for every request.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use apache_sys as sys;
 
 use super::configuring::Configuring;
+use super::filter::Filter;
 use super::hook::Argument;
 use super::request::Request;
 
@@ -32,9 +33,9 @@ impl Gate {
         Self { name, filter: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    /// Its name.
-    pub fn name(&self) -> &'static CStr {
-        self.name
+    /// Whether a filter is this gate.
+    pub fn is(&self, filter: Filter<'_>) -> bool {
+        ptr::eq(filter.record, self.filter.load(Ordering::Relaxed))
     }
 
     /// Registers the gate; for each configuration, when the module registers its hooks.
@@ -44,7 +45,8 @@ impl Gate {
     pub unsafe fn register(&self, _: &Configuring<'_>, check: Check) {
         // SAFETY: httpd copies the name. Both functions are static, and `Configuring` proves that there is one thread.
         let filter = unsafe {
-            sys::ap_register_output_filter(self.name.as_ptr(), Some(pass), Some(check), sys::AP_FTYPE_RESOURCE as _)
+            // The filters of the protocol are left to an error document.
+            sys::ap_register_output_filter(self.name.as_ptr(), Some(pass), Some(check), sys::AP_FTYPE_PROTOCOL - 1)
         };
         self.filter.store(filter, Ordering::Relaxed);
     }

@@ -1,6 +1,6 @@
 //! What decides how the file of a request is sent.
 //!
-//! Owns: the parts of a `request_rec` that name a URL, its file, its type, its handler and its filters. Must not: judge them.
+//! Owns: the parts of a `request_rec` that name a URL, its file, its type, its handler and its actions. Must not: judge them.
 
 use std::ffi::{CStr, c_char};
 
@@ -8,6 +8,7 @@ use apache_sys as sys;
 
 use super::foreign_module::ForeignModule;
 use super::request::Request;
+use super::walk::Status;
 
 /// What httpd finds at the path of a request's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,18 +104,19 @@ impl<'q> Request<'q, '_> {
         unsafe { (*self.raw).handler = handler.as_ptr() };
     }
 
-    /// The names of its output filters, without those of the connection.
-    pub fn output_filters(self) -> impl Iterator<Item = &'q CStr> {
-        // SAFETY: the request is live. Its filters are a list that ends in those of its connection, or in null.
-        let (first, end) = unsafe { ((*self.raw).output_filters, (*(*self.raw).connection).output_filters) };
-        let filters = std::iter::successors(Some(first), |&filter| {
-            // SAFETY: a filter is live as long as its request.
-            Some(unsafe { (*filter).next })
-        });
-        filters.take_while(move |&filter| !filter.is_null() && filter != end).filter_map(|filter| {
-            // SAFETY: a live filter has a record, whose name is a C string that lives as long as the configuration.
-            unsafe { text((*(*filter).frec).name) }
-        })
+    /// Sends its file by httpd's own handler, and asks no other module's: some answer whatever the name of the handler is.
+    /// None if httpd has no such handler.
+    pub fn send_file(self) -> Option<Status> {
+        // SAFETY: httpd sorts the handlers before there are requests, and keeps them in an array as long as the configuration.
+        // Each has a function, which takes a request whose handler is due, and null or the name of its module.
+        unsafe {
+            let handlers = sys::ap_hook_get_handler();
+            let handlers = handlers.as_ref().filter(|handlers| !handlers.elts.is_null())?;
+            let first = handlers.elts.cast::<sys::ap_LINK_handler_t>();
+            let handlers = std::slice::from_raw_parts(first, handlers.nelts.try_into().ok()?);
+            let own = handlers.iter().rfind(|handler| text(handler.szName) == Some(c"core.c"))?;
+            Some(own.pFunc?(self.raw))
+        }
     }
 
     /// Whether mod_actions answers its type, or any GET with a query, by a script.

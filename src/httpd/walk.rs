@@ -23,6 +23,9 @@ pub const DECLINED: Status = sys::DECLINED;
 /// Done, and nothing is wrong.
 pub const OK: Status = sys::OK;
 
+/// Done, and the response is sent.
+pub const DONE: Status = sys::DONE;
+
 /// The file does not exist.
 pub const NOT_FOUND: Status = sys::HTTP_NOT_FOUND;
 

@@ -5,17 +5,17 @@
 //! | when | what |
 //! |---|---|
 //! | `map_to_storage` | the file becomes that of the first retained release that has it; the sections of that path apply |
-//! | the handler is about to run | anything but a plain file of a static type is answered with 404 |
+//! | a handler is about to run | a plain file of a static type is sent; anything else is answered with 404 |
 
 use std::ffi::CStr;
 
 use docroot::assets::candidates::{Asset, Pinned, is_plain_url};
-use docroot::assets::kinds::{is_asset, is_plain_filter};
+use docroot::assets::kinds::{is_asset, is_plain_filter, may_be};
 use docroot::sections::Mapping;
 use docroot::{Os, System};
 
 use crate::config::server::{Assets, Shared, Site};
-use crate::httpd::{AtGate, Found, Gate, Level, NOT_FOUND, OK, Request, Status};
+use crate::httpd::{AtGate, DECLINED, DONE, Filter, Found, Gate, Level, NOT_FOUND, OK, Provider, Request, Status};
 use crate::module::log;
 use crate::request::in_use::Look;
 use crate::request::pin::Pin;
@@ -90,14 +90,22 @@ fn find<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, pinned: &Pinned<'_>, p
     Some(asset)
 }
 
-/// Lets the handler of a request run if it sends the file as it is, and no filter runs anything; else answers 404.
+/// Sends the file of a request as it is, by httpd's own handler alone, if nothing else would; else answers 404.
 pub fn check(at: &AtGate<'_, '_>) -> Status {
     let Some(file) = at.file else { return OK };
     let request = at.request;
-    let Some(reason) = obstacle(request, file) else {
-        // Nobody else takes it.
-        request.set_handler_name(DEFAULT_HANDLER);
-        return OK;
+    let reason = match obstacle(request, file) {
+        Some(reason) => reason,
+        None => {
+            // For logs.
+            request.set_handler_name(DEFAULT_HANDLER);
+            match request.send_file() {
+                // httpd must not ask for a handler.
+                Some(OK) => return DONE,
+                Some(status) if status != DECLINED => return status,
+                _ => "httpd does not send it".to_owned(),
+            }
+        }
     };
     let file = docroot::escape(file.to_bytes());
     log!(request.server(), Level::Info, "{file} is no asset: {reason}");
@@ -121,6 +129,24 @@ fn obstacle(request: Request<'_, '_>, file: &CStr) -> Option<String> {
     if request.has_action() {
         return Some("an Action or Script answers it".to_owned());
     }
-    let mut filters = request.output_filters().filter(|&name| name != GATE.name() && !is_plain_filter(name.to_bytes()));
-    filters.next().map(|name| format!("it goes through the filter '{}'", docroot::escape(name.to_bytes())))
+    let is_obstacle = |&filter: &Filter<'_>| !GATE.is(filter) && !is_plain(filter, content_type);
+    let mut filters = request.output_filters().filter(is_obstacle);
+    filters.next().map(|filter| format!("it goes through the filter '{}'", docroot::escape(filter.name().to_bytes())))
+}
+
+/// Whether a filter leaves a file of this content type as it is. One of mod_filter does if all that it may choose do, or are
+/// for other types.
+fn is_plain(filter: Filter<'_>, content_type: Option<&[u8]>) -> bool {
+    // A filter that `FilterDeclare` has made may have the name of a plain one.
+    let is_known = |filter: Filter<'_>| filter.is_registered() && is_plain_filter(filter.name().to_bytes());
+    // The type that counts is the type when the filter is called.
+    let is_for_others = |provider: Provider<'_>| {
+        filter.is_before_headers()
+            && provider.types().is_some_and(|mut types| !types.any(|kind| may_be(content_type, kind.to_bytes())))
+    };
+    let mut providers = filter.providers().peekable();
+    match providers.peek() {
+        None => is_known(filter),
+        Some(_) => providers.all(|provider| is_known(provider.filter()) || is_for_others(provider)),
+    }
 }

@@ -11,3 +11,4 @@ mod never;
 mod recipes;
 mod served;
 mod site;
+mod tricks;

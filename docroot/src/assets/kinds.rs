@@ -82,11 +82,16 @@ fn has_extension(name: &[u8], extension: &[u8]) -> bool {
     name[start..].eq_ignore_ascii_case(extension)
 }
 
-/// Whether an output filter of this name leaves a file plain. `AddOutputFilterByType` puts `BYTYPE:` before the name; all
-/// filters of mod_http2 only send.
+/// Whether the output filter that a module has registered by this name leaves a file plain. All filters of mod_http2 only
+/// send.
 pub fn is_plain_filter(name: &[u8]) -> bool {
-    let name = strip_prefix(name, b"bytype:").unwrap_or(name);
     strip_prefix(name, b"h2_").is_some() || contains(FILTERS, name)
+}
+
+/// Whether mod_filter may take a content type, with its parameters, for this one. mod_filter heeds case as well.
+pub fn may_be(content_type: Option<&[u8]>, kind: &[u8]) -> bool {
+    let essence = content_type.and_then(|content_type| content_type.split(|byte| b"; \t".contains(byte)).next());
+    essence.is_some_and(|essence| essence.eq_ignore_ascii_case(kind))
 }
 
 fn strip_prefix<'n>(name: &'n [u8], prefix: &[u8]) -> Option<&'n [u8]> {
@@ -137,12 +142,27 @@ mod tests {
 
     #[test]
     fn filters_that_run_something_are_not_plain() {
-        for name in ["deflate", "DEFLATE", "bytype:deflate", "fixup_headers_out", "h2_c2_net_out", "http_header"] {
+        for name in ["deflate", "DEFLATE", "fixup_headers_out", "h2_c2_net_out", "http_header"] {
             assert!(is_plain_filter(name.as_bytes()), "{name}");
         }
-        for name in ["includes", "bytype:includes", "php", "substitute", "sed", "data", "xml2enc", "lua", "bytype:", ""]
+        for name in ["includes", "bytype:deflate", "php", "substitute", "sed", "data", "xml2enc", "lua", "bytype:", ""]
         {
             assert!(!is_plain_filter(name.as_bytes()), "{name}");
         }
+    }
+
+    #[test]
+    fn a_type_is_compared_without_parameters_and_case() {
+        for (content_type, kind, is_one) in [
+            ("text/css", "text/css", true),
+            ("text/css; charset=utf-8", "Text/CSS", true),
+            ("text/css\t;x", "text/css", true),
+            ("text/css", "text/html", false),
+            ("text/css", "text/", false),
+            ("text/css", "", false),
+        ] {
+            assert_eq!(may_be(Some(content_type.as_bytes()), kind.as_bytes()), is_one, "{content_type} {kind}");
+        }
+        assert!(!may_be(None, b"text/html") && !may_be(None, b""));
     }
 }
