@@ -1,10 +1,15 @@
-//! `httpd -t -D DUMP_REALDOC`: prints each docroot, its links, where they lead, and the sections that follow them.
+//! `httpd -t -D DUMP_REALDOC`: prints each docroot, its links, where they lead, the releases that assets come
+//! from, and the sections that follow the links.
 
+use std::ffi::OsStr;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
-
-use docroot::{Answer, Docroot, Mode, Moment, Os, Rules, escape, survey};
+use std::path::Path;
 use std::time::Duration;
+
+use docroot::assets::candidates::Pinned;
+use docroot::assets::file;
+use docroot::{Answer, Docroot, Mode, Moment, Os, Releases, Rules, escape, survey};
 
 use crate::config::server::settings;
 use crate::httpd::{Configuring, Server};
@@ -35,6 +40,11 @@ fn describe<'s>(text: &mut String, configuring: &Configuring<'s>, server: Server
         return writeln!(text, "    Realdoc Off");
     }
     let rules = set.rules();
+    if let Some(prefixes) = set.assets() {
+        text.push_str("    assets:");
+        prefixes.iter().try_for_each(|prefix| write!(text, " {}", escape(prefix)))?;
+        text.push('\n');
+    }
     match &rules.mode {
         Mode::Realpath => writeln!(text, "    mode: realpath"),
         Mode::Readlink { from: None } => writeln!(text, "    mode: readlink"),
@@ -45,13 +55,17 @@ fn describe<'s>(text: &mut String, configuring: &Configuring<'s>, server: Server
         let target = hop.target.as_deref().map_or("(nowhere)".to_owned(), escape);
         writeln!(text, "    link: {} -> {target}", escape(&hop.link))?;
     }
-    let directory = std::path::Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
+    let directory = Path::new(OsStr::from_bytes(path.to_bytes()));
+    let releases = rules.releases.clone().filter(|_| set.assets().is_some());
     let Ok(docroot) = Docroot::new(directory, rules) else {
         return Ok(());
     };
     match docroot.lookup(&Os, Moment::from_nanoseconds(0), Duration::ZERO).answer {
         Answer::Resolved(resolution) => {
             writeln!(text, "    resolved: {}", escape(resolution.docroot().to_bytes()))?;
+            if let Some(releases) = releases {
+                describe_retained(text, &releases, resolution.docroot().to_bytes())?;
+            }
             for (section, at) in following(server, &resolution.mapping(path)) {
                 writeln!(text, "    follows: <Directory {section}> at {at}")?;
             }
@@ -60,4 +74,33 @@ fn describe<'s>(text: &mut String, configuring: &Configuring<'s>, server: Server
         Answer::Refused(failure) => writeln!(text, "    refused: {}", escape(failure.to_string().as_bytes()))?,
     }
     Ok(())
+}
+
+/// The releases that assets come from besides the one that a docroot lies in.
+fn describe_retained(text: &mut String, releases: &Releases, docroot: &[u8]) -> std::fmt::Result {
+    let Some(pinned) = Pinned::of(docroot, releases) else {
+        return writeln!(text, "    retained: none: the docroot is in no release");
+    };
+    let directory = pinned.directory();
+    let manifest = match file::identify(&directory) {
+        Ok(None) => {
+            let directory = escape(&directory);
+            return writeln!(text, "    retained: none: {directory}/.realdoc/retained does not exist");
+        }
+        Ok(Some(_)) => file::read(&directory).map(|(_, manifest)| manifest),
+        Err(error) => Err(error),
+    };
+    let manifest = match manifest {
+        Ok(manifest) => manifest,
+        Err(error) => return writeln!(text, "    retained: none: {error}"),
+    };
+    let mut asked = pinned.asked(&manifest).peekable();
+    if asked.peek().is_none() {
+        return writeln!(text, "    retained: none");
+    }
+    asked.try_for_each(|release| {
+        let is_there =
+            Path::new(OsStr::from_bytes(&release)).symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+        writeln!(text, "    retained: {}{}", escape(&release), if is_there { "" } else { " (no directory)" })
+    })
 }

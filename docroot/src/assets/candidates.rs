@@ -56,25 +56,29 @@ impl<'p> Pinned<'p> {
     }
 
     /// The file at this path in the first retained release that has a regular file there. Symlinks do not count, neither
-    /// for the release, nor for a directory in it, nor for the file. None if this release has anything there. Asks at most
-    /// [`ASKED_MAX`] releases.
+    /// for the release, nor for a directory in it, nor for the file. None if this release has anything there.
     pub fn find(&self, manifest: &Manifest, path: &[u8]) -> Option<Asset> {
         let rest = rest_under(path, self.release)?;
         // A link that leads nowhere is the pinned release's own answer, too.
         if !is_plain(rest) || status(path).is_ok() {
             return None;
         }
+        self.asked(manifest).find_map(|release| {
+            let path = [&release[..], rest].concat();
+            has_file(&release, rest).then_some(Asset { path, release })
+        })
+    }
+
+    /// The retained releases that are asked for a file besides this one: the first [`ASKED_MAX`] that are admitted.
+    pub fn asked(&self, manifest: &Manifest) -> impl Iterator<Item = Vec<u8>> {
         let directory = self.directory();
-        let others = manifest.names().filter_map(|name| {
+        let others = manifest.names().filter_map(move |name| {
             let mut release = directory.clone();
             push(&mut release, name);
             let is_admitted = self.releases.release_of(&release) == Some(&release[..]);
             (release != self.release && is_admitted).then_some(release)
         });
-        others.take(ASKED_MAX).find_map(|release| {
-            let path = [&release[..], rest].concat();
-            has_file(&release, rest).then_some(Asset { path, release })
-        })
+        others.take(ASKED_MAX)
     }
 }
 

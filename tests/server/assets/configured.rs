@@ -121,3 +121,34 @@ fn a_foreign_manifest_is_ignored() {
     assert_eq!(get(&httpd.client(), "/build/app.41.js").0, 404);
     httpd.wait_for_log("user 12345 owns it");
 }
+
+/// `DUMP_REALDOC` shows the prefixes, and the releases that requests would be answered from.
+#[test]
+fn the_dump_shows_the_retained_releases() {
+    let site = site();
+    deploy(&site, "43");
+    let dump = |directives: &str| Httpd::ask(&site, Mpm::Event, &config(directives), &["-t", "-D", "DUMP_REALDOC"]);
+    let root = site.root().join("releases").display().to_string();
+    retain(&site, &["43", "gone", "x1", "42", "41"]);
+    let shown = |said: &str| {
+        let lines =
+            said.lines().map(str::trim).filter(|line| line.starts_with("assets:") || line.starts_with("retained:"));
+        lines.map(|line| line.replace(&root, "R")).collect::<Vec<_>>()
+    };
+    let said = dump("RealdocReleases \"${ROOT}/releases/[4g]*\"\nRealdocAssets /build/ /x/");
+    let expected = ["assets: /build/ /x/", "retained: R/gone (no directory)", "retained: R/42", "retained: R/41"];
+    assert_eq!(shown(&said), expected, "{said}");
+    let names: Vec<String> = (0..10).map(|number| format!("4{number}")).collect();
+    retain(&site, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(shown(&dump(ASSETS)).len(), 1 + 8, "as many as are asked");
+    retain(&site, &["43"]);
+    assert_eq!(shown(&dump(ASSETS)), ["assets: /build/", "retained: none"]);
+    retain(&site, &["../41"]);
+    let ignored = "retained: none: line 1 is no name of a release: '../41'";
+    assert_eq!(shown(&dump(ASSETS)), ["assets: /build/", ignored]);
+    fs::remove_file(manifest(&site)).expect("a manifest");
+    assert_eq!(shown(&dump(ASSETS)), ["assets: /build/", "retained: none: R/.realdoc/retained does not exist"]);
+    for off in ["", "RealdocAssets Off", "RealdocReleases \"${ROOT}/releases/*\""] {
+        assert_eq!(shown(&dump(off)), [""; 0], "{off}");
+    }
+}
