@@ -2,6 +2,8 @@
 //!
 //! Owns: nothing but the way to the files. Must not: hold a check; one that only the fuzzer knows is in no test run.
 
+#[path = "../../docroot/tests/model/assets.rs"]
+pub mod assets;
 #[path = "../../docroot/tests/model/bytes.rs"]
 pub mod bytes;
 #[path = "../../docroot/tests/model/directives.rs"]

@@ -4,18 +4,16 @@
 
 use std::time::Duration;
 
-use docroot::assets::manifest::Manifest;
-use docroot::assets::prefixes::Prefixes;
 use docroot::{Mode, Releases, parse_every, parse_readlink, parse_releases, parse_switch};
 
+use crate::assets;
 use crate::bytes::Bytes;
 
 pub fn check(data: &[u8]) {
     let mut bytes = Bytes::new(data);
     let kind = bytes.below(4);
     let value = bytes.rest();
-    assets(value);
-    manifest(value);
+    assets::check(value);
     match kind {
         0 => every(value),
         1 => readlink(value),
@@ -24,7 +22,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-fn check_message(message: &str, directive: &str, value: &[u8]) {
+pub fn check_message(message: &str, directive: &str, value: &[u8]) {
     let start = format!("{directive}: '{}' is not valid; give ", String::from_utf8_lossy(value));
     assert!(message.starts_with(&start) && message.len() > start.len(), "{message}");
 }
@@ -52,7 +50,7 @@ fn every(value: &[u8]) {
     }
 }
 
-fn word(value: &[u8]) -> Option<bool> {
+pub fn word(value: &[u8]) -> Option<bool> {
     match value.to_ascii_lowercase().as_slice() {
         b"on" => Some(true),
         b"off" => Some(false),
@@ -100,49 +98,6 @@ fn releases(values: &[u8]) {
             let wrong = values.iter().find(|value| !is_pattern(value)).copied().unwrap_or_default();
             check_message(&error.to_string(), "RealdocReleases", wrong);
         }
-    }
-}
-
-fn assets(values: &[u8]) {
-    let values: Vec<&[u8]> = if values.is_empty() { Vec::new() } else { values.split(|&byte| byte == b' ').collect() };
-    let is_odd = |name: &[u8]| name.is_empty() || name == b"." || name == b"..";
-    let is_prefix = |value: &&[u8]| {
-        let names: Vec<&[u8]> = value.split(|&byte| byte == b'/').collect();
-        let is_bounded = value.len() > 1 && names[0].is_empty() && names[names.len() - 1].is_empty();
-        let has_odd = || names[1..names.len() - 1].iter().any(|name| is_odd(name));
-        let is_plain = !value.iter().any(|byte| b"?#".contains(byte) || byte.is_ascii_control());
-        *value == b"/" || (is_bounded && !has_odd() && is_plain)
-    };
-    match Prefixes::parse(&values) {
-        Ok(None) => assert_eq!(values.iter().map(|value| word(value)).collect::<Vec<_>>(), [Some(false)]),
-        Ok(Some(prefixes)) => {
-            assert!(!values.is_empty() && values.iter().all(is_prefix), "{values:?}");
-            assert_eq!(prefixes.iter().collect::<Vec<_>>(), values);
-        }
-        Err(error) => {
-            let wrong = values.iter().find(|value| !is_prefix(value)).copied().unwrap_or_default();
-            assert!(values.is_empty() || !wrong.is_empty() || values.contains(&&b""[..]), "{values:?}: {error}");
-            check_message(&error.to_string(), "RealdocAssets", wrong);
-        }
-    }
-}
-
-/// Whatever a manifest says, its names are plain, each once, and are read back as they are written.
-fn manifest(text: &[u8]) {
-    match Manifest::parse(text) {
-        Ok(manifest) => {
-            let names: Vec<&[u8]> = manifest.names().collect();
-            for (number, name) in names.iter().enumerate() {
-                let is_plain =
-                    !name.starts_with(b".") && !name.iter().any(|&byte| byte == b'/' || byte.is_ascii_control());
-                assert!(
-                    is_plain && !name.is_empty() && name.len() <= 255 && !names[..number].contains(name),
-                    "{name:?}"
-                );
-            }
-            assert_eq!(Manifest::parse(&Manifest::text(names.iter().copied())), Ok(manifest.clone()));
-        }
-        Err(line) => assert!(line.to_string().starts_with("line ")),
     }
 }
 

@@ -8,6 +8,7 @@
 // Miri has neither fnmatch(3) nor stat(2).
 #![cfg(not(miri))]
 
+mod assets;
 mod bytes;
 mod directives;
 mod files;
@@ -69,6 +70,23 @@ fn other_paths_are_led_as_in_the_model() {
 #[test]
 fn directives_take_what_is_valid() {
     check_random(8_000, directives::check);
+}
+
+/// Calls a check with all strings of up to so many parts.
+fn check_all(parts: &[&[u8]], longest: u32, check: Check) {
+    for length in 0..=longest {
+        for number in 0..parts.len().pow(length) {
+            let choices = (0..length).map(|place| number / parts.len().pow(place) % parts.len());
+            check_one("a string", &choices.flat_map(|choice| parts[choice]).copied().collect::<Vec<u8>>(), check);
+        }
+    }
+}
+
+#[test]
+fn assets_of_all_short_strings() {
+    check_all(&[b"/", b".", b"a", b"?", b"\0", b" ", b"Off"], 6, assets::check);
+    check_all(&[b"/", b".", b"a", b"%", b"2", b"e", b"f", b"5c", b"00", b"\\"], 5, assets::check);
+    check_all(&[b"\n", b"\r", b".", b"a", b"\xef\xbb\xbf", b"\xef", b"\x7f", &[b'b'; 254]], 5, assets::check);
 }
 
 #[test]
