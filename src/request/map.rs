@@ -136,6 +136,10 @@ fn lead<'r>(request: Request<'_, 'r>, site: &'r Site<'r>, tree: &'r Tree<'r>) ->
             request.set_filename(request.pool().copy(&led.path));
             let mapping = led.mapping(path);
             match pin.filter(|pin| pin.resolution.is_some()) {
+                // The module that has computed the docroot has mapped the URL below it; else an `Alias` has.
+                Some(pin) if site.assets().is_some() && tree.has_computed(request, pin) => {
+                    asset::map(request, site, || pin).unwrap_or_else(|| walk_below(request, site, pin, Some(&mapping)))
+                }
                 Some(pin) => walk_below(request, site, pin, Some(&mapping)),
                 None => sections::walk_once(request, &mapping),
             }

@@ -132,6 +132,13 @@ impl<'r> Tree<'r> {
         self.server.and_then(|pin| pin.refused).is_some_and(|refused| ptr::eq(refused, failure))
     }
 
+    /// Whether another module has computed a docroot for a request, and this is its pin.
+    pub fn has_computed(&self, request: Request<'_, '_>, pin: Pin<'r>) -> bool {
+        let is_at = |pin: Pin<'r>, address| ptr::eq(pin.document_root.as_ptr(), address);
+        let address = pin.document_root.as_ptr();
+        is_at(pin, request.document_root_address()) && !self.server.is_some_and(|server| is_at(server, address))
+    }
+
     /// Where the pinned links lead a path; None if it lies under no link. Names the pin that led it, unless there were
     /// several.
     ///

@@ -220,3 +220,58 @@ fn a_front_controller_in_htaccess() {
     assert_eq!(get(&client, "/build/none.js"), (200, "43".to_owned()));
     assert_eq!(get(&client, "/blog/7"), (200, "43".to_owned()));
 }
+
+/// Docroots of `VirtualDocumentRoot`: each host has its own releases, its own manifest and its own sections.
+fn computed(mpm: Mpm) {
+    let site = harness::Site::new();
+    for (host, names) in [("a.example", ["41", "42"]), ("b.example", ["51", "52"])] {
+        for name in names {
+            let at = |path: &str| format!("hosts/{host}/releases/{name}/public/{path}");
+            site.write(&at(&format!("build/app.{name}.js")), &format!("export default '{name}'"));
+            site.write_script(&at(&format!("build/{name}.php.js")), "SECRET");
+            site.write(&at(&format!("build/denied.{name}.js")), "SECRET");
+        }
+        site.symlink(&format!("hosts/{host}/current"), format!("releases/{}", names[1]));
+        site.write(&format!("hosts/{host}/releases/.realdoc/retained"), &format!("{}\n{}\n", names[1], names[0]));
+    }
+    site.write("hosts/a.example/releases/41/public/build/.htaccess", "Header set X-File 41\n");
+    // Another docroot without any release.
+    site.write("hosts/plain.example/current/public/index.html", "plain");
+    let directives = "UseCanonicalName Off\nVirtualDocumentRoot \"${ROOT}/hosts/%0/current/public\"\n\
+        AddType text/javascript .js\nAddHandler application/x-httpd-php .php\n\
+        RealdocReleases \"${ROOT}/hosts/*/releases/*\"\nRealdocAssets /build/\n\
+        Alias /build/alias/ \"${ROOT}/hosts/a.example/current/public/build/\"\n\
+        <Directory \"${ROOT}/hosts/*/current/public\">\nAllowOverride All\nHeader set X-Configured yes\n</Directory>\n\
+        <DirectoryMatch \"/hosts/a.example/current/public/build\">\n<FilesMatch \"^denied\">\nRequire all denied\n\
+        </FilesMatch>\n</DirectoryMatch>";
+    let config = harness::Config::new(directives).modules(&["vhost_alias", "headers", "alias"]);
+    let httpd = Httpd::start(&site, mpm, &config);
+    httpd.expect_error("AH0");
+    let client = httpd.client();
+    let get = |host: &str, path: &str| client.get_from(host, path).expect("a response");
+    for (host, old, new) in [("a.example", "41", "42"), ("b.example", "51", "52")] {
+        for name in [old, new] {
+            let response = get(host, &format!("/build/app.{name}.js"));
+            assert_eq!((response.status, response.body.clone()), script(name), "{host}");
+            assert_eq!(response.header("x-configured"), "yes", "{host} {name}");
+        }
+        assert_eq!(get(host, &format!("/build/{old}.php.js")).status, 404, "{host}");
+        assert_eq!(get(host, "/build/none.js").status, 404, "{host}");
+    }
+    assert_eq!(get("a.example", "/build/app.41.js").header("x-file"), "41");
+    assert_eq!(get("a.example", "/build/denied.41.js").status, 403);
+    for (host, path) in [
+        ("a.example", "/build/app.51.js"),
+        ("b.example", "/build/app.41.js"),
+        ("a.example", "/build/alias/app.41.js"),
+        ("b.example", "/build/alias/app.41.js"),
+        ("plain.example", "/build/app.41.js"),
+        ("none.example", "/build/app.41.js"),
+        ("..", "/build/app.41.js"),
+    ] {
+        let response = ask(httpd.port(), "GET", host, path);
+        assert!(response.status() >= 400 && !response.body.contains("export"), "{host}{path}: {response:?}");
+    }
+}
+
+on_each_mpm!(assets_of_computed_docroots, computed, prefork, event);
