@@ -17,7 +17,8 @@ pub fn reload(tool: &Tool, state: &mut State) -> Result<()> {
     // One that is needed for a later activation is another one.
     let of = state.journal.reload.as_ref().map(|reload| reload.of.clone());
     let Some(line) = &tool.config.commands.reload else {
-        return forget(state, of.as_deref());
+        forget(tool, state, of.as_deref());
+        return Ok(());
     };
     tool.report.step("reload", format!("reloading: {line}"));
     state.unlock();
@@ -33,7 +34,7 @@ pub fn reload(tool: &Tool, state: &mut State) -> Result<()> {
         return ended;
     }
     if ended.is_ok() {
-        forget(state, of.as_deref())?;
+        forget(tool, state, of.as_deref());
     } else {
         // The message says what to do; another command has another purpose.
         state.journal.reload = state
@@ -42,15 +43,22 @@ pub fn reload(tool: &Tool, state: &mut State) -> Result<()> {
             .take()
             .map(|reload| OwedReload { failed: true, ..reload })
             .or_else(|| Some(OwedReload { of: String::new(), failed: true }));
-        state.write_journal()?;
+        record(tool, state);
     }
     ended
 }
 
-fn forget(state: &mut State, of: Option<&str>) -> Result<()> {
+fn forget(tool: &Tool, state: &mut State, of: Option<&str>) {
     if state.journal.reload.as_ref().is_none_or(|reload| Some(reload.of.as_str()) != of) {
-        return Ok(());
+        return;
     }
     state.journal.reload = None;
-    state.write_journal()
+    record(tool, state);
+}
+
+/// How the reload has ended decides how the command ends, and not whether that can be written down.
+fn record(tool: &Tool, state: &State) {
+    if let Err(error) = state.write_journal() {
+        tool.report.warn(format!("how the reload has ended is not recorded: {error}"));
+    }
 }

@@ -89,6 +89,23 @@ fn a_read_only_file_system_refuses_no_rollback() {
     assert_eq!(place.leads("www/a"), Some(place.release("v1")));
 }
 
+/// The exit code is that of the reload, and not of the record that cannot be made of it.
+#[test]
+fn a_reload_that_cannot_be_recorded_is_told_from_one_that_fails() {
+    for (reload, code) in [("true", 0), ("false", 8)] {
+        let place = Place::three("keep = 9");
+        for tag in ["v1", "v2"] {
+            place.ok(&["deploy", tag, "--all"]);
+        }
+        let journal = place.at("releases/.realdoc/journal");
+        fs::remove_file(&journal).unwrap();
+        fs::create_dir(&journal).unwrap();
+        place.add(&format!("[commands]\nreload = \"{reload}\""));
+        place.run(&["rollback", "--all"]).code(code).has("3 flipped, 0 failed").has("Is a directory");
+        assert_eq!(place.leads("www/a"), Some(place.release("v1")));
+    }
+}
+
 #[test]
 fn nobody_is_told_to_end_a_process_that_is_not_known() {
     let place = Place::three("");
