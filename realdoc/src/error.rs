@@ -76,7 +76,7 @@ pub enum Error {
     #[error(
         "busy: {directory} is locked by {holder}; --wait waits for it{ending}",
         directory = .directory.display(),
-        ending = ending_is_safe(*.pid)
+        ending = ending_is_safe(*.pid, *.is_stopped)
     )]
     Busy {
         /// The releases directory.
@@ -85,6 +85,8 @@ pub enum Error {
         pid: u32,
         /// Who holds the lock, in words.
         holder: String,
+        /// Whether that process is stopped, and takes no other signal.
+        is_stopped: bool,
     },
 
     /// The check command said no; nothing was flipped to the release.
@@ -290,10 +292,14 @@ impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
     }
 }
 
-fn ending_is_safe(pid: u32) -> String {
+fn ending_is_safe(pid: u32, is_stopped: bool) -> String {
     match pid {
         // `kill 0` would end the shell's own processes.
         0 => String::new(),
+        pid if is_stopped => format!(
+            "; it is stopped: `kill -CONT {pid}` lets it go on, and ending it (`kill -KILL {pid}`) is safe, nothing of it \
+             is left half-done"
+        ),
         pid => format!("; ending it (`kill {pid}`) is safe, nothing of it is left half-done"),
     }
 }

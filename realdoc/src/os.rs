@@ -6,3 +6,4 @@ pub mod holders;
 pub mod interrupt;
 pub mod limit;
 pub mod process;
+pub mod stopped;

@@ -46,6 +46,8 @@ pub struct State {
     /// Where links would lead after what a dry run has said so far.
     supposed: BTreeMap<PathBuf, String>,
     dry_run: bool,
+    /// Whether a stopped realdoc that holds the lock is ended.
+    ends_stopped: bool,
     /// Which releases are retained for their assets.
     retained: Terms,
     /// Without it nothing is changed. It is let go while something runs that may take long.
@@ -66,6 +68,7 @@ impl State {
             problems: Vec::new(),
             supposed: BTreeMap::new(),
             dry_run,
+            ends_stopped: false,
             retained: Terms { keep_for: config.assets.time(), slots: config.releases.slots.clone() },
             lock: None,
         };
@@ -86,15 +89,21 @@ impl State {
         }
     }
 
+    /// From now on, a stopped realdoc keeps this command from nothing.
+    pub fn end_stopped(&mut self) {
+        self.ends_stopped = true;
+    }
+
     /// Takes the lock and looks again. What could not be read is told once.
     ///
     /// # Errors
     /// [`Error::Busy`](crate::error::Error::Busy), or the lock cannot be had.
     pub fn lock(&mut self, patience: Patience, interrupt: &Interrupt, report: &Report) -> Result<()> {
         let command = process::command_line();
-        let lock = Lock::acquire(&self.store, Kind::Change, &command, patience, interrupt, |holder| {
-            report.step("wait", format!("waiting for {holder}"));
-        })?;
+        let waiting = |holder: &lock::Holder| report.step("wait", format!("waiting for {holder}"));
+        let ended = |holder: &lock::Holder| report.warn(format!("it was stopped, and held the lock: ended {holder}"));
+        let ended: Option<&dyn Fn(&lock::Holder)> = if self.ends_stopped { Some(&ended) } else { None };
+        let lock = Lock::acquire(&self.store, Kind::Change, &command, patience, interrupt, waiting, ended)?;
         self.lock = Some(lock);
         let known = std::mem::take(&mut self.problems);
         self.load();

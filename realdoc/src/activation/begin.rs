@@ -15,18 +15,27 @@ use crate::tool::Tool;
 /// # Errors
 /// [`Error::Busy`], or [`Error::Mixed`] if what an interrupted activation left cannot be put right.
 pub fn begin(tool: &Tool, dry_run: bool, wait: bool) -> Result<(State, PutBack)> {
-    let (mut state, put_back) = begin_whatever(tool, dry_run, wait)?;
+    let (mut state, put_back) = begin_whatever(tool, dry_run, wait, false)?;
     let put_back = put_back?;
     settle(tool, &mut state)?;
     Ok((state, put_back))
 }
 
-/// As [`begin`], for a command that goes on whatever has been left half-done, and reloads itself.
+/// As [`begin`], for a command that goes on whatever has been left half-done, and reloads itself. With `is_urgent`, it
+/// ends a stopped realdoc that holds the lock.
 ///
 /// # Errors
 /// [`Error::Busy`]; inside, [`Error::Mixed`].
-pub(crate) fn begin_whatever(tool: &Tool, dry_run: bool, wait: bool) -> Result<(State, Result<PutBack>)> {
+pub(crate) fn begin_whatever(
+    tool: &Tool,
+    dry_run: bool,
+    wait: bool,
+    is_urgent: bool,
+) -> Result<(State, Result<PutBack>)> {
     let mut state = State::look(&tool.config, dry_run)?;
+    if is_urgent {
+        state.end_stopped();
+    }
     if dry_run {
         for problem in &state.problems {
             tool.report.warn(problem);

@@ -13,7 +13,7 @@ pub fn run(tool: &Tool, change: Change) -> Result<()> {
     let Some(line) = &tool.config.commands.reload else {
         return Err(Error::Config("there is nothing to run: the configuration has no [commands] reload".to_owned()));
     };
-    let (mut state, _) = activation::begin_whatever(tool, change.dry_run, change.wait)?;
+    let (mut state, _) = activation::begin_whatever(tool, change.dry_run, change.wait, false)?;
     if change.dry_run {
         tool.report.note(format!("would run the reload command: {line}"));
         return Ok(());

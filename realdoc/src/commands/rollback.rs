@@ -38,7 +38,7 @@ pub struct Wanted {
 /// As [`activation::flip`]; [`Error::Partial`] if some go back and others cannot, [`Error::NotFound`] if none has anything
 /// to go back to.
 pub fn rollback(tool: &Tool, wanted: &Wanted, change: Change) -> Result<()> {
-    let (mut state, put_back) = activation::begin_whatever(tool, change.dry_run, change.wait)?;
+    let (mut state, put_back) = activation::begin_whatever(tool, change.dry_run, change.wait, true)?;
     let put_back = put_back.unwrap_or_else(|error| {
         tool.report.warn(error.to_string());
         state.journal.activation = None;

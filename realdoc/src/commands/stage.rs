@@ -28,7 +28,7 @@ use crate::os::process;
 use crate::report::Event;
 use crate::state::history::History;
 use crate::state::hold::Hold;
-use crate::state::lock::{Kind, Lock, Patience};
+use crate::state::lock::{Holder, Kind, Lock, Patience};
 use crate::state::releases::{Record, Release, STAGING_PREFIX, Store};
 use crate::tool::Tool;
 
@@ -85,9 +85,8 @@ pub fn stage(tool: &Tool, store: &Store, reference: &str, how: &Staging, change:
 /// The lock for making a release, with everything removed that killed commands left half-made.
 fn lock(tool: &Tool, store: &Store, wait: bool) -> Result<Lock> {
     let command = process::command_line();
-    let lock = Lock::acquire(store, Kind::Stage, &command, Patience::of(wait), &tool.interrupt, |holder| {
-        tool.report.step("wait", format!("waiting for {holder}"));
-    })?;
+    let waiting = |holder: &Holder| tool.report.step("wait", format!("waiting for {holder}"));
+    let lock = Lock::acquire(store, Kind::Stage, &command, Patience::of(wait), &tool.interrupt, waiting, None)?;
     let history = History::load(store);
     for leftover in store.staging_leftovers(|name| history.last_live(name).is_some())? {
         if let Err(error) = tree::remove(&leftover) {

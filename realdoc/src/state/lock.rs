@@ -21,10 +21,13 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Context, Error, Result};
 use crate::os::interrupt::Interrupt;
 use crate::os::process::user;
+use crate::os::{holders, stopped};
 use crate::state::releases::Store;
 
 /// How often a lock that somebody else holds is tried again.
 const PACE: Duration = Duration::from_millis(20);
+/// How long a lock is held at most by a process that runs, on all but the slowest disks.
+const LONG: Duration = Duration::from_secs(1);
 /// The lock file's length: it keeps its room, so that a full disk does not hide who holds it.
 const LENGTH: usize = 1024;
 
@@ -114,6 +117,9 @@ impl fmt::Display for Holder {
 impl Lock {
     /// Takes the lock. `waiting` is called once if somebody else holds it and that may take long.
     ///
+    /// With `ended`, a realdoc that holds it and is stopped (Ctrl-Z) is killed, and `ended` is called: whatever moment it
+    /// was stopped at, what it left is put right as after a crash.
+    ///
     /// # Errors
     /// [`Error::Busy`] if another process holds it, [`Error::Interrupted`] while waiting.
     pub fn acquire(
@@ -123,6 +129,7 @@ impl Lock {
         patience: Patience,
         interrupt: &Interrupt,
         waiting: impl FnOnce(&Holder),
+        ended: Option<&dyn Fn(&Holder)>,
     ) -> Result<Self> {
         let path = kind.path(store);
         let file = open(&path)?;
@@ -130,6 +137,15 @@ impl Lock {
         let mut waiting = Some(waiting);
         while !try_lock(&file, &path)? {
             interrupt.check()?;
+            if let Some(ended) = ended
+                && start.elapsed() >= LONG
+                && let Some(holder) = end_stopped(&path)
+            {
+                ended(&holder);
+                // The kernel frees the lock in a moment.
+                thread::sleep(PACE);
+                continue;
+            }
             match patience {
                 Patience::For(time) if start.elapsed() >= time => {
                     let holder = Holder::of(&path);
@@ -137,6 +153,7 @@ impl Lock {
                         directory: store.directory().to_owned(),
                         pid: holder.pid,
                         holder: holder.to_string(),
+                        is_stopped: stopped::is_stopped(holder.pid),
                     });
                 }
                 Patience::Endless if start.elapsed() >= Duration::from_millis(200) => {
@@ -199,6 +216,14 @@ fn open(path: &Path) -> Result<File> {
         file => file,
     }
     .context("open", path)
+}
+
+/// Ends the process that holds a lock, if it is a realdoc that is stopped. Another program may have the file locked as well,
+/// and what that leaves half-done is not known.
+fn end_stopped(path: &Path) -> Option<Holder> {
+    let holder = Holder::of(path);
+    let holds = || holders::holders(path).iter().any(|known| known.pid == holder.pid);
+    stopped::end(holder.pid, holds).then_some(holder)
 }
 
 fn try_lock(file: &File, path: &Path) -> Result<bool> {

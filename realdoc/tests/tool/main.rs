@@ -13,6 +13,7 @@ mod fleet;
 mod hold;
 mod httpd;
 mod limits;
+mod lock;
 mod night;
 #[cfg_attr(not(any(feature = "fault-injection", debug_assertions)), expect(dead_code, reason = "pauses"))]
 mod place;
