@@ -211,8 +211,11 @@ pub fn holder(store: &Store) -> Result<Option<Holder>> {
 
 fn open(path: &Path) -> Result<File> {
     match OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path) {
-        // Nothing can be recorded then, but links elsewhere can go back.
-        Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => File::open(path),
+        // Nothing can be recorded then, but links elsewhere can go back. Another user's file can be locked, too.
+        Err(error) if matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
+            // What was wrong first says more.
+            File::open(path).map_err(|_| error)
+        }
         file => file,
     }
     .context("open", path)

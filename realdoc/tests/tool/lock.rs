@@ -67,3 +67,26 @@ fn a_stopped_holder_is_told_from_one_that_runs() {
     said.has(&format!("`kill -CONT {}`", stopped.pid())).has(&format!("`kill -KILL {}`", stopped.pid()));
     stopped.kill();
 }
+
+#[test]
+fn what_another_user_has_made_refuses_no_rollback() {
+    let place = after_deploys();
+    // It gives everything to another user, who runs it.
+    place.run_unprivileged(&["status"]).code(0);
+    if !rustix::process::getuid().is_root() {
+        eprintln!("not tested: this user can give nothing away");
+        return;
+    }
+    for file in ["lock", "journal", "history.jsonl"] {
+        std::os::unix::fs::chown(place.at("releases/.realdoc").join(file), Some(0), Some(0)).unwrap();
+    }
+    let said = run_as_owner(&place, &["rollback", "--all"]);
+    said.code(0).has("3 flipped").has("history.jsonl: Permission denied");
+    assert_eq!(place.leads("www/a"), Some(place.release("v1")));
+}
+
+/// As [`Place::run_unprivileged`], without giving anything away anew.
+fn run_as_owner(place: &Place, arguments: &[&str]) -> crate::place::Said {
+    let mut command = place.command_of("setpriv".as_ref(), &["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    crate::place::said(command.arg(place.at("realdoc")).args(arguments))
+}
