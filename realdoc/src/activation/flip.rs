@@ -73,6 +73,10 @@ pub fn flip(
     say_all(&tool.report, &already, Outcome::Already);
     let mut flipped = Flipped { already: already.len(), left, ..Flipped::default() };
     if state.is_dry_run() {
+        // It has not staged what it would stage.
+        let is_there = |step: &&Step| step.flip.to.as_deref().is_some_and(|to| state.store.path_of(to).exists());
+        let there: Vec<Step> = plan.iter().filter(is_there).cloned().collect();
+        check_readable(tool, &state.store, direction, &there)?;
         say_all(&tool.report, &plan, Outcome::WouldFlip);
         flipped.flipped = names(&plan);
         state.suppose(entry(direction, &plan));

@@ -51,7 +51,11 @@ pub fn rollback(tool: &Tool, wanted: &Wanted, change: Change) -> Result<()> {
     flipped.say_sum(tool, &state, 0);
     let ids: Vec<String> = flipped.id.iter().cloned().collect();
     let has_failed = flipped.error.is_some();
+    let would_flip = change.dry_run && !flipped.flipped.is_empty();
     let finished = finish(flipped);
+    if would_flip {
+        return drain::finish(tool, finished, drain::require(tool, wanted.flipping.drain));
+    }
     if has_failed || ids.is_empty() {
         return finished;
     }

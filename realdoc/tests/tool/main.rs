@@ -9,6 +9,7 @@ mod assets;
 mod crash;
 mod days;
 mod drain;
+mod dry_run;
 mod fleet;
 mod hold;
 mod httpd;
