@@ -174,7 +174,8 @@ impl State {
     /// # Errors
     /// A directory that cannot be read.
     pub fn instances(&mut self, config: &Config, report: &Report) -> Result<Instances> {
-        let instances = Instances::find(config, &self.store, &self.history).strict()?;
+        let mut instances = Instances::find(config, &self.store, &self.history).strict()?;
+        instances.take_back_in(|link| self.supposed(link).is_some());
         self.take_note(&instances, report);
         Ok(instances)
     }

@@ -191,7 +191,9 @@ fn step(tool: &Tool, state: &State, instance: &Instance, place: &Place, to: &str
     }
     let target = place.link().map(|link| &link.target);
     let real = new.canonicalize().ok();
+    let supposed = state.supposed(link);
     let already = match target {
+        _ if supposed.is_some() => supposed == Some(to),
         Some(Target::Release { name, path }) => name == to && Some(path) == real.as_ref(),
         Some(Target::Elsewhere(path)) => Some(path) == real.as_ref(),
         _ => false,
@@ -207,7 +209,7 @@ fn step(tool: &Tool, state: &State, instance: &Instance, place: &Place, to: &str
         ));
     }
     let old = place.link().map(|link| link.text.clone());
-    let from = place.id();
+    let from = supposed.map(str::to_owned).or_else(|| place.id());
     let flip = Flip { instance: name.clone(), link: link.clone(), from, to: Some(to.to_owned()), since: None };
     Ok(Step { flip, change: Change { link: link.clone(), old, new }, already })
 }

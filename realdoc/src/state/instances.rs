@@ -122,6 +122,13 @@ impl Instances {
         }
     }
 
+    /// Takes back in what was a member of a group, where it would be one again after what a dry run has said so far.
+    pub fn take_back_in(&mut self, is_back: impl Fn(&Path) -> bool) {
+        let back = self.missed.extract_if(.., |missed| is_back(&missed.instance.link));
+        self.list.extend(back.map(|missed| missed.instance));
+        self.list.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+
     /// The instances, if all of them can be found.
     ///
     /// # Errors
