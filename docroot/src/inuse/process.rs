@@ -62,8 +62,11 @@ impl Process {
     }
 }
 
+/// The number of [`OwnerWords`].
+pub(crate) const OWNER_WORDS: usize = ALIVE + 1 - HEADER;
+
 /// The words of a slot's header that say whose it is, and whether its owner lives.
-pub(crate) type OwnerWords = [u64; ALIVE + 1 - HEADER];
+pub(crate) type OwnerWords = [u64; OWNER_WORDS];
 
 struct Stat {
     start: u64,

@@ -17,7 +17,7 @@ use crate::inuse::format::{
     SHARDS, STATE, UNCOUNTED, VERSION, WINDOW, counter_of, record, record_of, slot_offset, slots_in, split,
 };
 use crate::inuse::os::{self, Mapping};
-use crate::inuse::process::{OwnerWords, Process};
+use crate::inuse::process::{OWNER_WORDS, OwnerWords, Process};
 use crate::inuse::release::Release;
 use crate::inuse::words::Words;
 use crate::os::system::Errno;
@@ -245,7 +245,7 @@ pub(crate) fn header_words(file: &fs::File) -> io::Result<Option<[u64; 4]>> {
 
 /// The words of a slot's header that say whose it is.
 pub(crate) fn slot_header(file: &fs::File, number: u64) -> io::Result<OwnerWords> {
-    Ok(read_words(file, slot_offset(number) + HEADER as u64 * 8)?.unwrap_or([0; _]))
+    Ok(read_words(file, slot_offset(number) + HEADER as u64 * 8)?.unwrap_or([0; OWNER_WORDS]))
 }
 
 /// Words, read and not mapped: a file system gives memory to holes that are read through a mapping.
