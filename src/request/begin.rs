@@ -110,8 +110,8 @@ fn begin_again<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) {
     }
 }
 
-/// Pins an internal redirect whose first request was on a server that resolves no docroots. The root holds the pin, because the whole tree
-/// shares it.
+/// Pins an internal redirect whose first request was on a server that resolves no docroots. The root holds the pin, because
+/// the whole tree shares it.
 fn begin_tree<'r>(request: Request<'_, 'r>, site: &'r Site<'r>) -> Option<Hold<'r>> {
     has_configured_docroot(request, site).then_some(())?;
     let root = request.root();

@@ -68,7 +68,8 @@ impl Ticket {
 }
 
 impl<W: Words> Slot<W> {
-    /// A slot in memory that is all zeros, claimed at `claimed`. Counters have `shards` cache lines: one where a process has one thread.
+    /// A slot in memory that is all zeros, claimed at `claimed`. Counters have `shards` cache lines: one where a process has
+    /// one thread.
     pub fn new(words: W, claimed: Moment, shards: usize) -> Self {
         let shards = shards.clamp(1, SHARDS).next_power_of_two();
         // So no id of this slot equals one of a slot that was claimed before or after.
